@@ -1,0 +1,3 @@
+module github.com/graft-gateway/graft
+
+go 1.26.8
