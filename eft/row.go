@@ -17,6 +17,9 @@ type Row struct {
 	// IDs and LogProbs are the listed tokens of a truncated row, best first.
 	IDs      []Token
 	LogProbs []float32
+	// Best counts the leading ids that are the best of the whole vocabulary; the
+	// ids behind them were asked for by name and may be anywhere in the tail.
+	Best int
 }
 
 // Dense says whether the row scores every id.
