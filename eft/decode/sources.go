@@ -1,0 +1,57 @@
+package decode
+
+import (
+	"context"
+
+	"github.com/graft-gateway/graft/eft"
+)
+
+// Base is the large model.
+type Base interface {
+	// Open begins a text with prompt. It is cheap: the work is done by Rows. Tenant
+	// separates the caches of clients that must not see each other's timing.
+	Open(ctx context.Context, tenant string, prompt []eft.Token) (Sequence, error)
+}
+
+// Sequence gives one model's rows along one text. One goroutine uses it at a time.
+type Sequence interface {
+	// Rows returns len(path)+1 rows: the one that follows prompt and generated, and
+	// the one behind each token of path. They are a function of prompt, generated
+	// and path only, whatever was asked before, and stay valid until the next call.
+	// After an error, as after a cancelled ctx, it can be called again.
+	Rows(ctx context.Context, generated, path []eft.Token) ([]eft.Row, error)
+	// Close frees what the sequence holds. Calling it again does nothing.
+	Close()
+}
+
+// Small is a pair of small models, or a tuned one alone.
+type Small interface {
+	// Open begins a text of both models, each with its own prompt.
+	Open(ctx context.Context, tenant string, prompts PairPrompts) (PairSequence, error)
+}
+
+// PairPrompts are a pair's token prefixes; only generated tokens are shared.
+type PairPrompts struct {
+	Tuned, Untuned []eft.Token
+}
+
+// PairSequence is a [Sequence] of both models of a pair.
+type PairSequence interface {
+	Rows(ctx context.Context, generated, path []eft.Token) ([]eft.PairRows, error)
+	Close()
+}
+
+// Drafter guesses the tokens to come.
+type Drafter interface {
+	// Draft appends at most limit guessed tokens behind generated to dst. A bad
+	// guess costs time and no more.
+	Draft(ctx context.Context, generated []eft.Token, limit int, dst []eft.Token) ([]eft.Token, error)
+}
+
+// Off guesses nothing: one token a round.
+type Off struct{}
+
+// Draft returns dst as it is.
+func (Off) Draft(_ context.Context, _ []eft.Token, _ int, dst []eft.Token) ([]eft.Token, error) {
+	return dst, nil
+}
