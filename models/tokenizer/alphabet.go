@@ -1,0 +1,39 @@
+package tokenizer
+
+// alphabet is the table of byte-level tokenizers that writes every byte as a
+// printable character: printable Latin-1 bytes as themselves, the others as
+// U+0100, U+0101, … in the order of their values.
+type alphabet struct {
+	bytes map[rune]byte
+	runes [256]rune
+}
+
+func newAlphabet() *alphabet {
+	a := &alphabet{bytes: make(map[rune]byte, 256)}
+	spare := rune(0x100)
+	for b := range 256 {
+		r := rune(b)
+		printable := b >= '!' && b <= '~' || b >= 0xA1 && b <= 0xAC || b >= 0xAE
+		if !printable {
+			r = spare
+			spare++
+		}
+		a.bytes[r] = byte(b)
+		a.runes[b] = r
+	}
+	return a
+}
+
+// decode gives the bytes that token stands for, and false if it has a
+// character outside the alphabet.
+func (a *alphabet) decode(dst []byte, token string) ([]byte, bool) {
+	start := len(dst)
+	for _, r := range token {
+		b, ok := a.bytes[r]
+		if !ok {
+			return dst[:start], false
+		}
+		dst = append(dst, b)
+	}
+	return dst, true
+}

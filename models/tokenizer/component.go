@@ -1,0 +1,89 @@
+package tokenizer
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+)
+
+// maxDepth bounds how deep Sequences may be nested in a file.
+const maxDepth = 8
+
+// component is one `{"type": …}` object of the file, not yet interpreted.
+type component struct {
+	field string // where it stands, as pre_tokenizer.pretokenizers[1]
+	kind  string // its type
+	raw   json.RawMessage
+	depth int
+}
+
+// newComponent reads the type of the object at field.
+func newComponent(field string, raw json.RawMessage, depth int) (component, error) {
+	c := component{field: field, raw: raw, depth: depth}
+	var head struct {
+		Type string `json:"type"`
+	}
+	if err := json.Unmarshal(raw, &head); err != nil {
+		return c, refuse(field, "", "not an object with a type: %v", err)
+	}
+	if head.Type == "" {
+		return c, refuse(field, "", "the type is missing")
+	}
+	if depth > maxDepth {
+		return c, refuse(field, head.Type, "nested deeper than %d", maxDepth)
+	}
+	c.kind = head.Type
+	return c, nil
+}
+
+// read fills the struct v, which must have a field for every key of c.
+func (c component) read(v any) error {
+	d := json.NewDecoder(bytes.NewReader(c.raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return c.refuse("%v", err)
+	}
+	return nil
+}
+
+// children reads the components of a Sequence from the list named key.
+func (c component) children(key string, list []json.RawMessage) ([]component, error) {
+	var out []component
+	for i, raw := range list {
+		child, err := newComponent(fmt.Sprintf("%s.%s[%d]", c.field, key, i), raw, c.depth+1)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, child)
+	}
+	return out, nil
+}
+
+// refuse says why c is not understood.
+func (c component) refuse(format string, args ...any) error {
+	return refuse(c.field, c.kind, format, args...)
+}
+
+// unsupported refuses c as a whole.
+func (c component) unsupported() error { return c.refuse("this type is not supported") }
+
+// LoadError says which part of a tokenizer.json was refused.
+type LoadError struct {
+	Field  string // the JSON path
+	Type   string // the component's type; empty if there is none
+	Reason string
+}
+
+func (e *LoadError) Error() string {
+	if e.Type == "" {
+		return fmt.Sprintf("tokenizer.json: %s: %s", e.Field, e.Reason)
+	}
+	return fmt.Sprintf("tokenizer.json: %s (%s): %s", e.Field, e.Type, e.Reason)
+}
+
+func refuse(field, kind, format string, args ...any) error {
+	return &LoadError{Field: field, Type: kind, Reason: fmt.Sprintf(format, args...)}
+}
+
+// absent says whether an optional field is missing or null.
+func absent(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }

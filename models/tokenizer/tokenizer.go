@@ -1,0 +1,94 @@
+package tokenizer
+
+import "github.com/graft-gateway/graft/eft"
+
+// Tokenizer turns text into ids and back. It never changes after [Load] and is
+// safe for concurrent use.
+type Tokenizer struct {
+	raw, normalized *addedMatcher // for the raw and for the normalised text
+	normalizer      normalizer
+	preTokenizer    preTokenizer
+	model           model
+	postProcessor   postProcessor
+	decoder         decoder
+
+	ids        map[string]eft.Token // by content
+	tokens     []entry              // by id
+	special    map[eft.Token]bool
+	vocabulary *eft.Vocabulary
+}
+
+// entry is one id's token.
+type entry struct {
+	content string
+	used    bool // false: the id has no token
+}
+
+// Encode returns the ids of text. Added tokens are recognised wherever they
+// stand in it. With special the post-processor puts its tokens round the text,
+// as the beginning token; a rendered chat prompt has its own and wants false.
+func (t *Tokenizer) Encode(text string, special bool) []eft.Token {
+	return t.encode(text, special, false)
+}
+
+// EncodePlain is [Tokenizer.Encode] for text that may not be trusted: special
+// tokens in it are ordinary text, so that nobody can forge the end of a turn.
+// Added tokens that are not special are still recognised.
+func (t *Tokenizer) EncodePlain(text string, special bool) []eft.Token {
+	return t.encode(text, special, true)
+}
+
+func (t *Tokenizer) encode(text string, special, plain bool) []eft.Token {
+	text = repair(text)
+	ids := make([]eft.Token, 0, len(text)/3+4)
+	var pieces []string
+	for _, outer := range t.raw.split(text, plain) {
+		if outer.token != nil {
+			ids = append(ids, outer.token.ID)
+			continue
+		}
+		for _, inner := range t.normalized.split(t.normalizer.normalize(outer.text), plain) {
+			if inner.token != nil {
+				ids = append(ids, inner.token.ID)
+				continue
+			}
+			pieces = t.preTokenizer.split(pieces[:0], inner.text)
+			for _, p := range pieces {
+				ids = t.model.tokenize(ids, p)
+			}
+		}
+	}
+	return t.postProcessor.process(ids, special)
+}
+
+// Decode returns the text of ids; skipSpecial leaves special tokens out. Bytes
+// that are not UTF-8 become U+FFFD; ids without a token give nothing.
+func (t *Tokenizer) Decode(ids []eft.Token, skipSpecial bool) string {
+	s := t.Stream(skipSpecial)
+	var out []byte
+	for _, id := range ids {
+		out = s.push(out, id)
+	}
+	return string(s.decoding.flush(out))
+}
+
+// Vocabulary gives the bytes of every id as decoding joins them; a special
+// token's are its content.
+func (t *Tokenizer) Vocabulary() *eft.Vocabulary { return t.vocabulary }
+
+// Special says whether id is a special token.
+func (t *Tokenizer) Special(id eft.Token) bool { return t.special[id] }
+
+// ID finds a token by its content as the file writes it, as "<|im_end|>".
+func (t *Tokenizer) ID(content string) (eft.Token, bool) {
+	id, ok := t.ids[content]
+	return id, ok
+}
+
+// token returns the content of id.
+func (t *Tokenizer) token(id eft.Token) (string, bool) {
+	if id < 0 || int(id) >= len(t.tokens) || !t.tokens[id].used {
+		return "", false
+	}
+	return t.tokens[id].content, true
+}
