@@ -1,0 +1,182 @@
+package onnx
+
+// Invariants:
+//   - A cache is owned by its session's pool and leased to one sequence at a
+//     time; only the session's goroutine runs on it.
+//   - Tensor i of a region begins at offset i; a shared cache lays a row's
+//     tokens out with room for capacity, a growing one without gaps.
+//   - What lies beyond a sequence's length is rubbish and is never read.
+
+import (
+	"fmt"
+	"sync"
+)
+
+// cache is memory for the keys and values of batch rows of up to capacity tokens.
+type cache struct {
+	batch    int
+	capacity int
+	regions  []memory // one (shared) or two (grow)
+	current  int      // the region that holds the past
+	offsets  []int
+	binding  binding
+	tensors  []tensor // past and present of every slot
+}
+
+// newCache allocates a cache. Shared buffers are bound here, once.
+func (s *Session) newCache(batch, capacity int) (*cache, error) {
+	c := &cache{batch: batch, capacity: capacity}
+	size := 0
+	for _, slot := range s.layout.slots {
+		c.offsets = append(c.offsets, size)
+		// Vectors are read from the start of a tensor: keep it on a cache line.
+		size += (batch*slot.heads*capacity*slot.width*s.layout.kv.Size() + 63) / 64 * 64
+	}
+	regions := 1
+	if s.layout.strategy == Grow {
+		regions = 2
+	}
+	for range regions {
+		m, err := s.native.alloc(size, s.onDevice())
+		if err != nil {
+			c.free()
+			return nil, fmt.Errorf("memory for %d tokens of cache (%d bytes): %w", capacity, size, err)
+		}
+		c.regions = append(c.regions, m)
+	}
+	var err error
+	if c.binding, err = s.native.newBinding(); err != nil {
+		c.free()
+		return nil, err
+	}
+	c.tensors = make([]tensor, 2*len(s.layout.slots))
+	for i := range s.layout.slots {
+		describe(&c.tensors[2*i], s.names[2*i], s.layout.kv, false)
+		describe(&c.tensors[2*i+1], s.names[2*i+1], s.layout.kv, true)
+	}
+	if s.layout.strategy == Shared {
+		if err := c.bind(s.layout, capacity, capacity); err != nil {
+			c.free()
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// free gives the cache's memory back; it is idempotent.
+func (c *cache) free() {
+	c.binding.free()
+	for i := range c.regions {
+		c.regions[i].free()
+	}
+}
+
+// bind binds every slot's past and present, shaped for so many tokens.
+func (c *cache) bind(l *layout, past, present int) error {
+	from, to := &c.regions[c.current], &c.regions[c.next()]
+	for i, slot := range l.slots {
+		place(&c.tensors[2*i], l.kv, from, c.offsets[i], c.batch, slot.heads, past, slot.width)
+		place(&c.tensors[2*i+1], l.kv, to, c.offsets[i], c.batch, slot.heads, present, slot.width)
+	}
+	return c.binding.bind(c.tensors)
+}
+
+// next is the region that a run writes.
+func (c *cache) next() int { return (c.current + 1) % len(c.regions) }
+
+// move copies the first keep of held tokens into dst, which may be another
+// region of the same cache. Both sides are laid out as their strategy wants.
+func (s *Session) move(dst *cache, region int, src *cache, held, keep int) error {
+	for i, slot := range s.layout.slots {
+		token := slot.width * s.layout.kv.Size()
+		from, to := held, keep
+		if s.layout.strategy == Shared {
+			from, to = src.capacity, dst.capacity
+		}
+		err := s.native.copyRows(s.onDevice(), dst.regions[region].at(dst.offsets[i]), to*token,
+			src.regions[src.current].at(src.offsets[i]), from*token, keep*token, src.batch*slot.heads)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// firstCapacity is the smallest cache; they double from there to the context.
+const firstCapacity = 256
+
+// idleBytes bounds what a pool keeps for sequences to come.
+const idleBytes = 64 << 20
+
+// pool lends a session's caches of one row.
+type pool struct {
+	mu   sync.Mutex // guards all below
+	idle map[int][]*cache
+	kept int
+	all  map[*cache]struct{}
+}
+
+// capacityFor is the size of cache for so many tokens.
+func capacityFor(tokens, context int) int {
+	capacity := firstCapacity
+	for capacity < tokens {
+		capacity *= 2
+	}
+	return min(capacity, context)
+}
+
+// lease lends a cache for so many tokens.
+func (s *Session) lease(tokens int) (*cache, error) {
+	capacity := capacityFor(tokens, s.options.Context)
+	p := &s.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if list := p.idle[capacity]; len(list) > 0 {
+		c := list[len(list)-1]
+		p.idle[capacity] = list[:len(list)-1]
+		p.kept -= c.bytes()
+		return c, nil
+	}
+	c, err := s.newCache(1, capacity)
+	if err != nil {
+		return nil, err
+	}
+	p.all[c] = struct{}{}
+	return c, nil
+}
+
+// giveBack ends a lease.
+func (p *pool) giveBack(c *cache) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ours := p.all[c]; !ours {
+		return // the session was closed and freed it
+	}
+	if p.kept+c.bytes() > idleBytes {
+		delete(p.all, c)
+		c.free()
+		return
+	}
+	c.current = 0
+	p.idle[c.capacity] = append(p.idle[c.capacity], c)
+	p.kept += c.bytes()
+}
+
+// close frees every cache, leased or not: the session's runs have ended.
+func (p *pool) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.all {
+		c.free()
+	}
+	clear(p.all)
+	clear(p.idle)
+}
+
+func (c *cache) bytes() int {
+	n := 0
+	for i := range c.regions {
+		n += c.regions[i].size
+	}
+	return n
+}

@@ -1,0 +1,73 @@
+package onnx
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// testEnv is the one environment of this test process.
+var testEnv *Environment
+
+func TestMain(m *testing.M) {
+	code, err := withEnvironment(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// withEnvironment runs the tests over a started library, which must have
+// nothing alive when they are done.
+func withEnvironment(m *testing.M) (int, error) {
+	library, err := Locate(Search{Environment: os.Getenv(LibraryVariable), Folders: CacheFolders("../..")})
+	if err != nil {
+		return 1, err
+	}
+	if testEnv, err = Start(library); err != nil {
+		return 1, err
+	}
+	code := m.Run()
+	return code, testEnv.Close()
+}
+
+// model is the source of one of the models in testdata, all with the same
+// random weights: 2 layers of width 32, 64 ids, 128 positions.
+func model(name string) Source {
+	return Source{Path: filepath.Join("testdata", name, "model.onnx")}
+}
+
+// openModel opens a model of testdata and closes it when the test is done.
+func openModel(t testing.TB, name string, o Options) *Session {
+	t.Helper()
+	if o.Context == 0 {
+		o.Context = 128
+	}
+	s, err := OpenSession(testEnv, model(name), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// openSequence opens a sequence and closes it when the test is done.
+func openSequence(t testing.TB, s *Session) *Sequence {
+	t.Helper()
+	q, err := s.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := q.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return q
+}

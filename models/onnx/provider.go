@@ -1,0 +1,202 @@
+package onnx
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"unsafe"
+
+	ort "github.com/yalue/onnxruntime_go"
+)
+
+// Provider is what computes a session.
+type Provider string
+
+// Auto is CUDA if it loads, else CPU. The zero value is Auto.
+const (
+	Auto     Provider = "auto"
+	CUDA     Provider = "cuda"
+	TensorRT Provider = "tensorrt"
+	CPU      Provider = "cpu"
+)
+
+// graph is a loaded model and the shim's side of it.
+type graph struct {
+	session  *ort.DynamicAdvancedSession
+	native   *native
+	provider Provider
+	note     string // why it is not the first choice; empty if it is
+}
+
+// close releases the graph: the shim's side before the session it points to.
+func (g *graph) close() error {
+	g.native.close()
+	return g.session.Destroy()
+}
+
+// openGraph loads a model on the provider asked for, or on the best one.
+func openGraph(env *Environment, src Source, o Options) (*graph, error) {
+	switch o.Provider {
+	case CPU, CUDA, TensorRT:
+		return openOn(env, src, o, o.Provider)
+	case Auto:
+		g, err := openOn(env, src, o, CUDA)
+		if err == nil {
+			return g, nil
+		}
+		note := err.Error()
+		if g, err = openOn(env, src, o, CPU); err == nil {
+			g.note = note
+		}
+		return g, err
+	}
+	return nil, fmt.Errorf("provider %q is not known: use auto, cuda, tensorrt or cpu", o.Provider)
+}
+
+// openOn loads a model on one provider.
+func openOn(env *Environment, src Source, o Options, provider Provider) (*graph, error) {
+	options, err := ort.NewSessionOptions()
+	if err != nil {
+		return nil, err
+	}
+	defer options.Destroy()
+	if err := configure(options, o); err != nil {
+		return nil, err
+	}
+	g := &graph{provider: provider}
+	create := func() (err error) {
+		if src.Path != "" {
+			g.session, err = ort.NewDynamicAdvancedSession(src.Path, nil, nil, options)
+		} else {
+			g.session, err = ort.NewDynamicAdvancedSessionWithONNXData(src.Bytes, nil, nil, options)
+		}
+		return err
+	}
+	if provider != CPU {
+		create = env.onGPU(options, provider, o.Device, create)
+	}
+	if err := create(); err != nil {
+		return nil, err
+	}
+	handle, err := handleOf(g.session)
+	if err == nil {
+		g.native, err = openNative(env.api, handle, provider != CPU, o.Device, &env.stats)
+	}
+	if err != nil {
+		return nil, errors.Join(err, g.session.Destroy())
+	}
+	return g, nil
+}
+
+// configure applies what holds on every provider.
+func configure(options *ort.SessionOptions, o Options) error {
+	return errors.Join(
+		options.SetIntraOpNumThreads(o.Threads),
+		options.SetInterOpNumThreads(1),
+		// Idle sessions must not spin: several share one machine.
+		options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0"),
+		options.AddSessionConfigEntry("session.inter_op.allow_spinning", "0"),
+		// A memory pattern is kept for every shape ever seen, and a growing
+		// sequence has a new shape at every step.
+		options.SetMemPattern(false),
+	)
+}
+
+// onGPU wraps create so that it finds the GPU's libraries, asks for the
+// provider first, and leaves the process's signal handlers as they were.
+func (e *Environment) onGPU(options *ort.SessionOptions, provider Provider, device int, create func() error) func() error {
+	return func() error {
+		name := map[Provider]string{CUDA: "CUDAExecutionProvider", TensorRT: "TensorrtExecutionProvider"}[provider]
+		if !slices.Contains(e.providers, name) {
+			return fmt.Errorf("%s was built without %s: run `make build ORT=cuda`", e.library, name)
+		}
+		return keepSignals(func() error {
+			missing := preloadCUDA(filepath.Dir(e.library))
+			if provider == TensorRT {
+				if err := appendTensorRT(options, device); err != nil {
+					return errors.Join(fmt.Errorf("TensorRT does not load: %w", err), missing)
+				}
+			}
+			// TensorRT leaves to CUDA what it cannot compute.
+			if err := appendCUDA(options, device); err != nil {
+				return errors.Join(fmt.Errorf("CUDA does not load: %w", err), missing)
+			}
+			return create()
+		})
+	}
+}
+
+func appendCUDA(options *ort.SessionOptions, device int) error {
+	cuda, err := ort.NewCUDAProviderOptions()
+	if err != nil {
+		return err
+	}
+	defer cuda.Destroy()
+	if err := cuda.Update(map[string]string{"device_id": strconv.Itoa(device)}); err != nil {
+		return err
+	}
+	return options.AppendExecutionProviderCUDA(cuda)
+}
+
+func appendTensorRT(options *ort.SessionOptions, device int) error {
+	trt, err := ort.NewTensorRTProviderOptions()
+	if err != nil {
+		return err
+	}
+	defer trt.Destroy()
+	if err := trt.Update(map[string]string{"device_id": strconv.Itoa(device)}); err != nil {
+		return err
+	}
+	return options.AppendExecutionProviderTensorRT(trt)
+}
+
+// cudaLibraries are what the CUDA provider links against, each after what it
+// needs itself.
+var cudaLibraries = []string{
+	"libcudart.so.*", "libnvJitLink.so.*", "libcublasLt.so.*", "libcublas.so.*", "libcurand.so.*",
+	"libcufft.so.*", "libnvrtc.so.*", "libcudnn.so.*",
+}
+
+// preloadCUDA opens the CUDA libraries that lie beside ONNX Runtime. The
+// provider names them without a path and carries none, so the loader would
+// look in the system's folders only. The error is worth telling if the provider
+// does not load.
+func preloadCUDA(folder string) error {
+	var errs []error
+	for _, pattern := range cudaLibraries {
+		found, err := filepath.Glob(filepath.Join(folder, pattern))
+		if err != nil {
+			return err
+		}
+		for _, path := range found {
+			if err := preload(path); err != nil {
+				errs = append(errs, errors.New(strings.TrimSpace(err.Error())))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// handleOf takes the native session out of the binding's, which does not show
+// it. The binding stays its owner.
+func handleOf(session *ort.DynamicAdvancedSession) (unsafe.Pointer, error) {
+	v := reflect.ValueOf(session).Elem()
+	for _, field := range []string{"s", "ortSession"} {
+		if v.Kind() == reflect.Pointer {
+			v = v.Elem()
+		}
+		if v.Kind() != reflect.Struct {
+			return nil, errBinding
+		}
+		if v = v.FieldByName(field); !v.IsValid() || v.Kind() != reflect.Pointer || v.IsNil() {
+			return nil, errBinding
+		}
+	}
+	return v.UnsafePointer(), nil
+}
+
+var errBinding = errors.New("github.com/yalue/onnxruntime_go keeps its session elsewhere than in v1.27.0: build with that version")

@@ -1,0 +1,198 @@
+package onnx
+
+// Invariants:
+//   - length tokens are in the cache; what lies behind them there is rubbish.
+//   - A failed Extend leaves length as it was. A growing cache that went ahead
+//     in the meantime is cut back before anything else happens.
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/graft-gateway/graft/eft"
+)
+
+// ContextError says that a sequence would get longer than its session allows.
+type ContextError struct {
+	Tokens  int // how long it would get
+	Context int // how long it may get
+}
+
+func (e *ContextError) Error() string {
+	return fmt.Sprintf("onnx: %d tokens do not fit into a context of %d", e.Tokens, e.Context)
+}
+
+// TokenError says that a token is not in a model's vocabulary.
+type TokenError struct {
+	Token      eft.Token
+	Vocabulary int
+}
+
+func (e *TokenError) Error() string {
+	return fmt.Sprintf("onnx: token %d is not in a vocabulary of %d", e.Token, e.Vocabulary)
+}
+
+// Sequence is a text that a session has read so far. Calls on one sequence
+// take turns; different sequences of a session may be used at the same time.
+type Sequence struct {
+	session *Session
+
+	mu     sync.Mutex // guards all below, and is held while a job is out
+	length int
+	held   int // tokens that a growing cache is laid out for; ≥ length
+	cache  *cache
+	job    job
+	rows   []eft.Row
+	scores []float32
+	closed bool
+}
+
+// Len is the number of tokens.
+func (q *Sequence) Len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.length
+}
+
+// Extend appends tokens and returns the dense rows of the last of them: row i
+// scores the token after the one it belongs to. A prompt needs one row; a path
+// needs as many as it has tokens. The rows are valid until the next call.
+//
+// After an error the sequence is as it was. When ctx ends, the run under way
+// is stopped and the error is ctx's.
+func (q *Sequence) Extend(ctx context.Context, tokens []eft.Token, last int) ([]eft.Row, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s := q.session
+	if q.closed {
+		return nil, ErrClosed
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if last < 0 || last > len(tokens) {
+		return nil, fmt.Errorf("onnx: %d rows of %d tokens", last, len(tokens))
+	}
+	if n := q.length + len(tokens); n > s.options.Context {
+		return nil, &ContextError{Tokens: n, Context: s.options.Context}
+	}
+	for _, id := range tokens {
+		if id < 0 || int(id) >= s.layout.vocab {
+			return nil, &TokenError{Token: id, Vocabulary: s.layout.vocab}
+		}
+	}
+	if len(tokens) == 0 {
+		return nil, nil
+	}
+	q.room(last)
+	q.job.ctx, q.job.tokens, q.job.last, q.job.done = ctx, tokens, last, 0
+	err := s.loop.do(&q.job)
+	q.job.ctx, q.job.tokens = nil, nil
+	if err != nil {
+		return nil, err
+	}
+	q.length += len(tokens)
+	return q.rows, nil
+}
+
+// room makes rows for n positions, over memory that is used again.
+func (q *Sequence) room(n int) {
+	vocab := q.session.layout.vocab
+	if cap(q.scores) < n*vocab {
+		q.scores = make([]float32, n*vocab)
+	}
+	if cap(q.rows) < n {
+		q.rows = make([]eft.Row, n)
+	}
+	q.rows = q.rows[:n]
+	for i := range q.rows {
+		q.rows[i] = eft.Row{Scores: q.scores[:cap(q.scores)][i*vocab : (i+1)*vocab : (i+1)*vocab]}
+	}
+}
+
+// advance computes the next chunk of a job; more says that another one is left.
+// It runs on the loop's goroutine.
+func (q *Sequence) advance(j *job) (more bool, err error) {
+	s := q.session
+	if err := j.ctx.Err(); err != nil {
+		return false, err
+	}
+	past := q.length + j.done
+	chunk := j.tokens[j.done:min(j.done+s.options.Chunk, len(j.tokens))]
+	if err := q.reach(past, past+len(chunk)); err != nil {
+		return false, fmt.Errorf("onnx: cache of %d tokens: %w", past+len(chunk), err)
+	}
+	end := j.done + len(chunk)
+	first := max(j.done, len(j.tokens)-j.last) // the first token whose row is wanted
+	wanted := max(0, end-first)
+	given, err := s.run(q.cache, past, chunk, wanted)
+	if err != nil {
+		return false, fmt.Errorf("onnx: run %d tokens after %d: %w", len(chunk), past, err)
+	}
+	q.held = past + len(chunk)
+	for i := range wanted {
+		s.frame.read(q.rows[first+i-(len(j.tokens)-j.last)].Scores, given-wanted+i)
+	}
+	j.done = end
+	return end < len(j.tokens), nil
+}
+
+// reach makes the cache hold exactly the past and have room for need tokens.
+func (q *Sequence) reach(past, need int) error {
+	s := q.session
+	cut := s.layout.strategy == Grow && q.held != past
+	if q.cache == nil || q.cache.capacity < need {
+		c, err := s.lease(need)
+		if err != nil {
+			return err
+		}
+		if q.cache != nil {
+			if err := s.move(c, c.current, q.cache, q.held, past); err != nil {
+				s.pool.giveBack(c)
+				return err
+			}
+			s.pool.giveBack(q.cache)
+		}
+		q.cache = c
+	} else if cut {
+		if err := s.move(q.cache, q.cache.next(), q.cache, q.held, past); err != nil {
+			return err
+		}
+		q.cache.current = q.cache.next()
+	}
+	q.held = past
+	return nil
+}
+
+// Truncate drops the tokens behind the first n. It costs nothing until the next
+// Extend.
+func (q *Sequence) Truncate(n int) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return ErrClosed
+	}
+	if n < 0 || n > q.length {
+		return fmt.Errorf("onnx: truncate %d tokens to %d", q.length, n)
+	}
+	q.length = n
+	return nil
+}
+
+// Close gives the cache back to the session, after an Extend under way has
+// ended. It is idempotent.
+func (q *Sequence) Close() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return nil
+	}
+	q.closed = true
+	if q.cache != nil {
+		q.session.pool.giveBack(q.cache)
+		q.cache = nil
+	}
+	q.rows, q.scores = nil, nil
+	return nil
+}

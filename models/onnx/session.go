@@ -1,0 +1,216 @@
+package onnx
+
+// Invariants:
+//   - The loop's goroutine alone runs the graph and touches frame.
+//   - Close ends the loop before anything native is released, in the order
+//     caches, frame, run options, session.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/graft-gateway/graft/eft"
+)
+
+// ErrClosed says that the session or the sequence is closed.
+var ErrClosed = errors.New("onnx: closed")
+
+// Options say how to run a model.
+type Options struct {
+	Provider Provider // empty: Auto
+	Device   int      // which GPU
+	Threads  int      // threads of one run; 0: defaultThreads
+	Context  int      // the most tokens that a sequence can have; must be set
+	Chunk    int      // the most tokens of one run; 0: defaultChunk, less where rows are wide
+}
+
+// Defaults of Options.
+const (
+	defaultThreads = 1
+	defaultChunk   = 256
+)
+
+// widestLogits bounds the memory that the rows of one run take.
+const widestLogits = 64 << 20
+
+// Session is a loaded graph. Its methods may be called from many goroutines.
+type Session struct {
+	env     *Environment
+	options Options
+	graph   *graph
+	native  *native
+	layout  *layout
+	names   []name          // of every slot's past and present
+	named   map[string]name // all names that are bound
+	frame   *frame
+	one     [1]int // the past of a run of one row
+	pool    pool
+	loop    *loop
+
+	closing  sync.Once
+	closeErr error
+}
+
+// OpenSession loads a model. The session belongs to the caller, who closes it
+// before the environment.
+func OpenSession(env *Environment, src Source, o Options) (*Session, error) {
+	if err := src.check(); err != nil {
+		return nil, fmt.Errorf("onnx: %w", err)
+	}
+	if err := o.complete(); err != nil {
+		return nil, fmt.Errorf("onnx: %s: %w", src, err)
+	}
+	nodes, err := readAttention(src)
+	if err != nil {
+		return nil, fmt.Errorf("onnx: %s: %w", src, err)
+	}
+	g, err := openGraph(env, src, o)
+	if err != nil {
+		return nil, fmt.Errorf("onnx: load %s: %w", src, err)
+	}
+	s := &Session{env: env, options: o, graph: g, native: g.native, named: make(map[string]name)}
+	s.pool = pool{idle: make(map[int][]*cache), all: make(map[*cache]struct{})}
+	if err := s.prepare(src, nodes); err != nil {
+		return nil, errors.Join(err, s.release())
+	}
+	s.loop = startLoop(s)
+	return s, nil
+}
+
+// complete puts in the defaults and checks the rest.
+func (o *Options) complete() error {
+	if o.Provider == "" {
+		o.Provider = Auto
+	}
+	if o.Threads == 0 {
+		o.Threads = defaultThreads
+	}
+	if o.Chunk == 0 {
+		o.Chunk = defaultChunk
+	}
+	if o.Context <= 0 {
+		return fmt.Errorf("Options.Context is %d: say how many tokens a sequence can have", o.Context)
+	}
+	if o.Threads < 0 || o.Chunk < 0 || o.Device < 0 {
+		return fmt.Errorf("Options has a negative number: %+v", *o)
+	}
+	return nil
+}
+
+// prepare reads the layout and makes the scratch memory.
+func (s *Session) prepare(src Source, nodes []attention) error {
+	inputs, err := s.native.ports(false)
+	if err != nil {
+		return fmt.Errorf("onnx: read the inputs of %s: %w", src, err)
+	}
+	outputs, err := s.native.ports(true)
+	if err != nil {
+		return fmt.Errorf("onnx: read the outputs of %s: %w", src, err)
+	}
+	if s.layout, err = understand(src.String(), inputs, outputs, nodes); err != nil {
+		return err
+	}
+	for _, slot := range s.layout.slots {
+		s.names = append(s.names, s.nameOf(slot.past), s.nameOf(slot.present))
+	}
+	row := s.layout.vocab * s.layout.logits.Type.Size()
+	s.options.Chunk = min(s.options.Chunk, s.options.Context, max(2, widestLogits/row))
+	if s.frame, err = s.newFrame(1, s.options.Chunk); err != nil {
+		return fmt.Errorf("onnx: %s: scratch memory: %w", src, err)
+	}
+	return nil
+}
+
+// nameOf keeps a name as a C string until the session is released.
+func (s *Session) nameOf(text string) name {
+	n, ok := s.named[text]
+	if !ok {
+		n = newName(text)
+		s.named[text] = n
+	}
+	return n
+}
+
+// Provider is what computes the session.
+func (s *Session) Provider() Provider { return s.graph.provider }
+
+// ProviderNote says why Auto did not take CUDA; empty if it did or was not asked.
+func (s *Session) ProviderNote() string { return s.graph.note }
+
+// Strategy is how the graph keeps keys and values.
+func (s *Session) Strategy() Strategy { return s.layout.strategy }
+
+// Vocabulary is the number of scores in a row.
+func (s *Session) Vocabulary() int { return s.layout.vocab }
+
+// Context is the most tokens that a sequence can have.
+func (s *Session) Context() int { return s.options.Context }
+
+// onDevice says whether keys and values are in a GPU's memory.
+func (s *Session) onDevice() bool { return s.graph.provider != CPU }
+
+// Open begins an empty sequence. It belongs to the caller, who closes it.
+func (s *Session) Open(ctx context.Context) (*Sequence, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if s.loop.isClosed() {
+		return nil, ErrClosed
+	}
+	q := &Sequence{session: s}
+	q.job.finished = make(chan struct{}, 1)
+	q.job.sequence = q
+	return q, nil
+}
+
+// Close waits for the run that is under way, refuses what waits with ErrClosed,
+// and releases everything, the caches of sequences that are still open too. It
+// is idempotent.
+func (s *Session) Close() error {
+	s.closing.Do(func() {
+		s.loop.close()
+		s.closeErr = s.release()
+	})
+	return s.closeErr
+}
+
+// release frees everything native.
+func (s *Session) release() error {
+	s.pool.close()
+	if s.frame != nil {
+		s.frame.free()
+	}
+	err := s.graph.close()
+	for _, n := range s.named {
+		freeName(n)
+	}
+	clear(s.named)
+	return err
+}
+
+// run computes tokens after past on a cache, and returns how many rows of
+// logits the graph gave. Only the loop's goroutine may call it.
+func (s *Session) run(c *cache, past int, tokens []eft.Token, rows int) (given int, err error) {
+	s.one[0] = past
+	return s.runRows(s.frame, c, s.one[:], tokens, rows)
+}
+
+// runRows computes len(past) rows at once.
+func (s *Session) runRows(f *frame, c *cache, past []int, tokens []eft.Token, rows int) (given int, err error) {
+	given = f.set(past, tokens, rows)
+	if err := c.binding.bind(f.tensors); err != nil {
+		return 0, err
+	}
+	if s.layout.strategy == Grow {
+		if err := c.bind(s.layout, past[0], past[0]+len(tokens)/len(past)); err != nil {
+			return 0, err
+		}
+	}
+	if err := c.binding.run(); err != nil {
+		return 0, err
+	}
+	c.current = c.next()
+	return given, nil
+}
