@@ -1,0 +1,136 @@
+package gateway
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/graft-gateway/graft/gateway/openai"
+)
+
+// chat answers POST /v1/chat/completions.
+func (s *Server) chat(w http.ResponseWriter, r *http.Request) error {
+	arrived := time.Now()
+	body, err := readBody(w, r)
+	if err != nil {
+		return err
+	}
+	request, err := openai.DecodeChat(body)
+	if err != nil {
+		return err
+	}
+	p, err := s.plan(r, &request.Generation)
+	if err != nil {
+		return err
+	}
+	p.logprobs = request.Logprobs
+	if err := p.capTop("top_logprobs", request.TopLogprobs, p.route.TopLogprobs); err != nil {
+		return err
+	}
+	if err := p.chatPrompt(r.Context(), request.Messages); err != nil {
+		return err
+	}
+	if err := p.limit("messages", request.MaxTokens, request.MinTokens); err != nil {
+		return err
+	}
+	leave, err := s.admission.enter(r.Context())
+	if err != nil {
+		return err
+	}
+	defer leave()
+	a := chatAnswer{plan: p, id: newID("chatcmpl-"), created: arrived.Unix(), model: request.Model, usage: request.IncludeUsage}
+	if request.Stream {
+		return s.stream(w, r, p, arrived, &a, request.IncludeUsage)
+	}
+	return s.chatWhole(w, r, &a, arrived)
+}
+
+// chatWhole answers with one JSON object when all choices have ended.
+func (s *Server) chatWhole(w http.ResponseWriter, r *http.Request, a *chatAnswer, arrived time.Time) error {
+	texts := make([]strings.Builder, a.plan.choices())
+	answer := openai.ChatCompletion{
+		ID: a.id, Object: openai.ObjectChat, Created: a.created, Model: a.model,
+		Choices: make([]openai.ChatChoice, a.plan.choices()),
+	}
+	for i := range answer.Choices {
+		answer.Choices[i] = openai.ChatChoice{Index: i, Message: openai.AnswerMessage{Role: "assistant"}, Logprobs: a.logprobs(nil)}
+	}
+	out, err := s.run(r.Context(), a.plan, arrived, func(p piece) error {
+		c := &answer.Choices[p.choice]
+		texts[p.choice].WriteString(p.text)
+		c.FinishReason = p.finish
+		if more := a.logprobs(p.tokens); more != nil {
+			c.Logprobs.Content = append(c.Logprobs.Content, more.Content...)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for i := range texts {
+		answer.Choices[i].Message.Content = texts[i].String()
+	}
+	answer.Usage, answer.Tuning = *out.usage(a.plan), out.report(a.plan)
+	return writeJSON(w, answer)
+}
+
+// chatAnswer shapes the pieces of a plan as OpenAI's chat answers.
+type chatAnswer struct {
+	plan    *plan
+	id      string
+	created int64
+	model   string
+	usage   bool
+}
+
+func (a *chatAnswer) opening(choice int) any {
+	return a.chunk(openai.ChunkChoice{Index: choice, Delta: openai.Delta{Role: "assistant", Content: openai.Some("")}})
+}
+
+func (a *chatAnswer) event(p piece, tuning *openai.TuningReport) any {
+	choice := openai.ChunkChoice{Index: p.choice, FinishReason: p.finish, Logprobs: a.logprobs(p.tokens)}
+	if p.text != "" {
+		choice.Delta.Content = openai.Some(p.text)
+	}
+	chunk := a.chunk(choice)
+	chunk.Tuning = tuning
+	return chunk
+}
+
+func (a *chatAnswer) closing(usage *openai.Usage, tuning *openai.TuningReport) any {
+	chunk := a.chunk()
+	chunk.Usage, chunk.Tuning = openai.Some(usage), tuning
+	return chunk
+}
+
+func (a *chatAnswer) chunk(choices ...openai.ChunkChoice) *openai.ChatChunk {
+	chunk := &openai.ChatChunk{ID: a.id, Object: openai.ObjectChatChunk, Created: a.created, Model: a.model, Choices: choices}
+	if choices == nil {
+		chunk.Choices = []openai.ChunkChoice{}
+	}
+	if a.usage {
+		chunk.Usage = openai.Some[*openai.Usage](nil)
+	}
+	return chunk
+}
+
+// logprobs tells tokens as the chat endpoint does, nil if nobody asked.
+func (a *chatAnswer) logprobs(tokens []told) *openai.ChatLogprobs {
+	if !a.plan.logprobs {
+		return nil
+	}
+	out := &openai.ChatLogprobs{}
+	for _, t := range tokens {
+		entry := openai.TokenLogprob{TopLogprob: a.plan.candidate(t.scored)}
+		for _, s := range t.top {
+			entry.Top = append(entry.Top, a.plan.candidate(s))
+		}
+		out.Content = append(out.Content, entry)
+	}
+	return out
+}
+
+// candidate tells a token by its text and bytes.
+func (p *plan) candidate(s scored) openai.TopLogprob {
+	return openai.TopLogprob{Token: p.text(s.id), Logprob: openai.Logprob(s.logprob), Bytes: p.route.Vocabulary.Piece(s.id)}
+}

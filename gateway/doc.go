@@ -1,0 +1,25 @@
+// Package gateway is the face: an HTTP server with OpenAI's endpoints whose models
+// are routes, each a base with experts that tune it while it decodes.
+//
+// A request's way through the package, with no step back:
+//
+//	body → openai.ChatRequest → route and knob → prompts per role → plan
+//	     → decode.Run per choice → pieces of text → SSE or JSON
+//
+//	| file          | room for                                                    |
+//	|---------------|-------------------------------------------------------------|
+//	| endpoints.go  | every path that is served, and what stands before it        |
+//	| route.go      | what a route is, and the interfaces it is made of           |
+//	| plan.go       | a request turned into what the decode loop takes            |
+//	| choice.go     | one text: tokens → pieces, stop strings, log-probs          |
+//	| run.go        | the choices of a request, side by side                      |
+//	| chat.go …     | one file an endpoint: its shapes of answer                  |
+//	| admission.go  | who may run now, who waits, who is sent away                |
+//	| failure.go    | the one place that writes errors                            |
+//
+// The package speaks eft's types and OpenAI's; it knows no model file, no tokenizer
+// and no base server. Those come in by the interfaces of route.go:
+//
+//	server := gateway.New(gateway.Config{Routes: routes, Log: slog.Default()})
+//	http.ListenAndServe("127.0.0.1:8080", server.Handler())
+package gateway

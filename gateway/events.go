@@ -1,0 +1,121 @@
+package gateway
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/graft-gateway/graft/gateway/openai"
+)
+
+// shape says how the pieces of a plan look as events of one endpoint.
+type shape interface {
+	// opening is the event that begins a choice, nil for none.
+	opening(choice int) any
+	// event shows a piece; tuning is nil but for a stream's last.
+	event(p piece, tuning *openai.TuningReport) any
+	// closing is the event behind all pieces that carries usage.
+	closing(usage *openai.Usage, tuning *openai.TuningReport) any
+}
+
+// stream answers a plan with events. The first goes out with the first piece, so
+// that a failure before it is an ordinary error answer.
+func (s *Server) stream(w http.ResponseWriter, r *http.Request, p *plan, arrived time.Time, as shape, usage bool) error {
+	sse := newEvents(w)
+	left := p.choices()
+	var last piece // is held for the report, which is known when all have ended
+	out, err := s.run(r.Context(), p, arrived, func(piece piece) error {
+		if err := sse.open(as, p.choices()); err != nil {
+			return err
+		}
+		if piece.finish != "" {
+			if left--; left == 0 {
+				last = piece
+				return nil
+			}
+		}
+		return sse.send(as.event(piece, nil))
+	})
+	if err != nil {
+		return sse.fail(err)
+	}
+	if usage {
+		err = errors.Join(sse.send(as.event(last, nil)), sse.send(as.closing(out.usage(p), out.report(p))))
+	} else {
+		err = sse.send(as.event(last, out.report(p)))
+	}
+	return errors.Join(err, sse.done())
+}
+
+// events writes server-sent events, each flushed as it comes. The headers go out
+// with the first one, so that an error before it can still have its status.
+type events struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+	began   bool
+}
+
+func newEvents(w http.ResponseWriter) *events {
+	return &events{w: w, control: http.NewResponseController(w)}
+}
+
+// open sends the events that begin each choice, once.
+func (e *events) open(as shape, choices int) error {
+	if e.began {
+		return nil
+	}
+	for i := range choices {
+		if event := as.opening(i); event != nil {
+			if err := e.send(event); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (e *events) send(v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return e.write(body)
+}
+
+// done ends a stream that came to its end.
+func (e *events) done() error {
+	return errors.Join(e.write([]byte("[DONE]")), e.control.SetWriteDeadline(time.Time{}))
+}
+
+// fail ends a stream with an error; clients see it in place of the next event. A
+// stream that has not begun gets an ordinary error answer.
+func (e *events) fail(err error) error {
+	if !e.began {
+		return err
+	}
+	body, merr := json.Marshal(openai.AsError(err))
+	if merr == nil {
+		_ = e.write(body) // the client may have left; err is what is logged
+	}
+	return err
+}
+
+func (e *events) write(data []byte) error {
+	if !e.began {
+		h := e.w.Header()
+		h.Set("Content-Type", "text/event-stream; charset=utf-8")
+		h.Set("Cache-Control", "no-cache")
+		h.Set("X-Accel-Buffering", "no") // nginx would hold events back
+		e.began = true
+	}
+	if err := e.control.SetWriteDeadline(time.Now().Add(writePatience)); err != nil {
+		return err
+	}
+	line := make([]byte, 0, len(data)+len("data: \n\n"))
+	line = append(append(append(line, "data: "...), data...), "\n\n"...)
+	if _, err := e.w.Write(line); err != nil {
+		return err
+	}
+	return e.control.Flush()
+}
