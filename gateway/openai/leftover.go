@@ -31,7 +31,7 @@ func leftover(r *reader, key string) error {
 		return refuse(r, `"medium"`)
 	case "reasoning_effort":
 		return refuse(r, `"none"`)
-	case "audio", "prediction", "reasoning", "thinking":
+	case "audio", "prediction", "reasoning", "thinking", "moderation":
 		return refuse(r)
 	case "structured_outputs", "guided_json", "guided_regex", "guided_choice", "guided_grammar",
 		"guided_decoding_backend", "guided_whitespace_pattern", "grammar", "json_schema":
@@ -72,7 +72,7 @@ func leftover(r *reader, key string) error {
 	// Harmless: who asks and how it is filed.
 	case "user", "safety_identifier", "service_tier", "prompt_cache_key", "prompt_cache_retention", "request_id":
 		return ignore(r, kindString)
-	case "metadata":
+	case "metadata", "prompt_cache_options":
 		return ignore(r, kindObject)
 	case "store":
 		return ignore(r, kindBool)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -132,7 +133,15 @@ func appendTops(dst []byte, tops [][]TopLogprob) ([]byte, error) {
 		return append(dst, `null`...), nil
 	}
 	dst = append(dst, '[')
-	written := make(map[string]struct{})
+	widest, bytes := 0, 0
+	for _, top := range tops {
+		widest = max(widest, len(top))
+		for _, t := range top {
+			bytes += len(t.Token) + len(`"":-12.345678901234567,`)
+		}
+	}
+	dst = slices.Grow(dst, bytes)
+	written := make(map[string]struct{}, widest)
 	for i, top := range tops {
 		if i > 0 {
 			dst = append(dst, ',')

@@ -97,10 +97,9 @@ func (r *reader) expect(want kind) error {
 // object reads an object. member is called once for each key, in order, and
 // must read the value.
 func (r *reader) object(member func(key string) error) error {
-	if err := r.expect(kindObject); err != nil {
+	if err := r.open(kindObject); err != nil {
 		return err
 	}
-	r.pos++
 	if r.space(); r.take('}') {
 		return nil
 	}
@@ -113,9 +112,7 @@ func (r *reader) object(member func(key string) error) error {
 		if err != nil {
 			return err
 		}
-		if err := r.push(step{key: key}); err != nil {
-			return err
-		}
+		r.push(step{key: key})
 		if !seen.add(key) {
 			return r.fail(CodeDuplicate, "%s is given twice", r.where())
 		}
@@ -134,16 +131,13 @@ func (r *reader) object(member func(key string) error) error {
 
 // array reads a list. element is called once for each index and must read the value.
 func (r *reader) array(element func(i int) error) error {
-	if err := r.expect(kindArray); err != nil {
+	if err := r.open(kindArray); err != nil {
 		return err
 	}
-	r.pos++
 	if r.space(); r.take(']') {
 		return nil
 	}
-	if err := r.push(step{isIndex: true}); err != nil {
-		return err
-	}
+	r.push(step{isIndex: true})
 	for i := 0; ; i++ {
 		r.path[len(r.path)-1].index = i
 		if err := element(i); err != nil {
@@ -156,6 +150,19 @@ func (r *reader) array(element func(i int) error) error {
 			return nil
 		}
 	}
+}
+
+// open reads the bracket that starts a list or an object.
+func (r *reader) open(want kind) error {
+	if err := r.expect(want); err != nil {
+		return err
+	}
+	// Each enclosing list or object has one step on the path.
+	if len(r.path) == maxDepth {
+		return r.fail(CodeInvalidValue, "%s is nested deeper than %d", r.where(), maxDepth)
+	}
+	r.pos++
+	return nil
 }
 
 // separator reads a comma, or end and says so.
@@ -239,13 +246,7 @@ func (r *reader) take(c byte) bool {
 	return false
 }
 
-func (r *reader) push(s step) error {
-	if len(r.path) == maxDepth {
-		return r.fail(CodeInvalidValue, "%s is nested deeper than %d", r.where(), maxDepth)
-	}
-	r.path = append(r.path, s)
-	return nil
-}
+func (r *reader) push(s step) { r.path = append(r.path, s) }
 
 func (r *reader) pop() { r.path = r.path[:len(r.path)-1] }
 
