@@ -50,12 +50,10 @@ func isLetter(r rune) bool { return unicode.IsLetter(r) || newer("L", r) }
 
 func isNumber(r rune) bool { return unicode.IsNumber(r) || newer("N", r) }
 
-// isPunctuation is the ASCII signs and the category P.
-func isPunctuation(r rune) bool {
-	if r < utf8.RuneSelf {
-		return r >= '!' && r <= '~' && asciiClass(byte(r)) == other
-	}
-	return unicode.IsPunct(r) || newer("P", r)
+// isDigit is what the component Digits cuts at: the numbers, as Unicode 17
+// has them.
+func isDigit(r rune) bool {
+	return isNumber(r) || r >= 0x11DE0 && r <= 0x11DE9 || r >= 0x16FF4 && r <= 0x16FF6
 }
 
 // isWord is \w: letters, marks, decimal digits, letter numbers, what else is

@@ -1,11 +1,116 @@
 package tokenizer
 
-import "golang.org/x/text/unicode/norm"
+import (
+	"slices"
+	"sort"
+	"strings"
+	"unicode/utf8"
 
-// unicodeForm brings text into one of the four normalisation forms.
+	"golang.org/x/text/unicode/norm"
+)
+
+// unicodeForm brings text into one of the four normalisation forms, with two
+// differences from golang.org/x/text. What Unicode assigned after the
+// reference's tables were made stays as it is and keeps its neighbours apart;
+// and long runs of combining marks are not broken up, as x/text does behind
+// every 30th (stream-safe text, UAX #15 section 13).
 type unicodeForm struct {
 	form       norm.Form
-	decomposed norm.Form
+	decomposed norm.Form // NFD for the canonical forms, NFKD for the others
 }
 
-func (f unicodeForm) normalize(text string) string { return f.form.String(text) }
+func (f unicodeForm) normalize(text string) string {
+	first := strings.IndexFunc(text, isInert)
+	if first < 0 {
+		return f.stretch(text)
+	}
+	var b strings.Builder
+	for first >= 0 {
+		_, size := utf8.DecodeRuneInString(text[first:])
+		b.WriteString(f.stretch(text[:first]))
+		b.WriteString(text[first : first+size])
+		text = text[first+size:]
+		first = strings.IndexFunc(text, isInert)
+	}
+	b.WriteString(f.stretch(text))
+	return b.String()
+}
+
+// stretch normalises text without inert characters.
+func (f unicodeForm) stretch(text string) string {
+	if f.form.QuickSpanString(text) == len(text) {
+		return text
+	}
+	const joiner = "\u034F" // what x/text breaks runs of marks with
+	out := f.form.String(text)
+	if strings.Count(out, joiner) == strings.Count(text, joiner) {
+		return out
+	}
+	marks := f.decompose(text)
+	if f.form == norm.NFC || f.form == norm.NFKC {
+		marks = compose(marks)
+	}
+	var b strings.Builder
+	for _, m := range marks {
+		b.WriteRune(m.r)
+	}
+	return b.String()
+}
+
+// mark is a character with its canonical combining class.
+type mark struct {
+	r     rune
+	class uint8
+}
+
+// decompose takes characters apart and puts the marks behind each starter into
+// the order of their classes (Unicode 3.11, D106 to D109).
+func (f unicodeForm) decompose(text string) []mark {
+	var out []mark
+	start := 0 // of the marks behind the last starter
+	order := func() {
+		slices.SortStableFunc(out[start:], func(a, b mark) int { return int(a.class) - int(b.class) })
+	}
+	for _, whole := range text {
+		for _, r := range f.decomposed.String(string(whole)) {
+			m := mark{r, norm.NFD.PropertiesString(string(r)).CCC()}
+			if m.class == 0 {
+				order()
+				start = len(out) + 1
+			}
+			out = append(out, m)
+		}
+	}
+	order()
+	return out
+}
+
+// compose joins each mark that is not blocked to its starter where a composite
+// exists (Unicode 3.11, D115 to D117). It reuses list.
+func compose(list []mark) []mark {
+	out := list[:0]
+	starter := -1
+	for _, m := range list {
+		if starter >= 0 && (starter == len(out)-1 || out[len(out)-1].class < m.class) {
+			joined := norm.NFC.String(string([]rune{out[starter].r, m.r}))
+			if r, size := utf8.DecodeRuneInString(joined); size == len(joined) {
+				out[starter].r = r
+				continue
+			}
+		}
+		if m.class == 0 {
+			starter = len(out)
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+// isInert says whether the reference's normalisation does not know r.
+func isInert(r rune) bool {
+	if r < inert[0][0] {
+		return false
+	}
+	i := sort.Search(len(inert), func(i int) bool { return inert[i][1] >= r })
+	return i < len(inert) && r >= inert[i][0]
+}

@@ -47,6 +47,9 @@ func (c component) normalizer() (normalizer, error) {
 			return nil, err
 		}
 		m, err := c.pattern(f.Pattern)
+		if r, ok := m.(regex); ok && r.empty {
+			return nil, c.refuse("a pattern that can match no characters is not supported here")
+		}
 		return replace{m, f.Content}, err
 	case "Sequence":
 		var f struct {
@@ -100,15 +103,16 @@ type replace struct {
 }
 
 func (n replace) normalize(text string) string {
+	matches := n.matcher.match(nil, text)
+	if len(matches) == 0 {
+		return text
+	}
 	var b strings.Builder
 	at := 0
-	for _, m := range n.matcher.match(nil, text) {
+	for _, m := range matches {
 		b.WriteString(text[at:m.start])
 		b.WriteString(n.content)
 		at = m.end
-	}
-	if at == 0 {
-		return text
 	}
 	b.WriteString(text[at:])
 	return b.String()

@@ -29,7 +29,11 @@ func (c component) pattern(raw json.RawMessage) (matcher, error) {
 	case fmt.Sprintf(llamaPattern, `\p{N}{1,3}`):
 		return llamaWords{digits: 3}, nil
 	}
-	return nil, c.refuse("the pattern is not supported: %s", *f.Regex)
+	m, err := newRegex(*f.Regex)
+	if err != nil {
+		return nil, c.refuse("%v", err)
+	}
+	return m, nil
 }
 
 // literal matches itself.

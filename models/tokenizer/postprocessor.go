@@ -46,12 +46,19 @@ func (c component) postProcessor() (postProcessor, error) {
 			return nil, err
 		}
 		var list postSequence
+		adding := 0
 		for _, child := range children {
 			p, err := child.postProcessor()
 			if err != nil {
 				return nil, err
 			}
 			list = append(list, p)
+			if child.kind != "ByteLevel" {
+				adding++
+			}
+		}
+		if adding > 1 {
+			return nil, c.refuse("more than one of its processors adds tokens, which the reference does not support")
 		}
 		return list, nil
 	}

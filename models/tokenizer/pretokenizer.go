@@ -12,22 +12,22 @@ type preTokenizer interface {
 	split(dst []string, text string) []string
 }
 
-// byteLevelFields are the fields of every component of type ByteLevel. An
-// absent one has the reference's default: true.
+// byteLevelFields are the fields of every component of type ByteLevel.
 type byteLevelFields struct {
 	Type           string
 	AddPrefixSpace *bool `json:"add_prefix_space"`
 	TrimOffsets    *bool `json:"trim_offsets"` // offsets are not computed here
-	UseRegex       *bool `json:"use_regex"`
+	UseRegex       *bool `json:"use_regex"`    // absent: true
 }
 
-// newPreTokenizer reads the field pre_tokenizer. It must end in the only
-// ByteLevel: that is how a byte-level tokenizer is known, and the model then
-// takes the bytes of the pieces as they are, instead of as the characters that
-// the file writes for them.
+// newPreTokenizer reads the field pre_tokenizer. One of its stages must be
+// ByteLevel: that is how a byte-level tokenizer is known. The model takes the
+// bytes of the pieces as they are, instead of as the characters that ByteLevel
+// writes for them.
 func newPreTokenizer(raw json.RawMessage) (preTokenizer, error) {
+	const only = "only byte-level tokenizers are supported, which have one ByteLevel here"
 	if absent(raw) {
-		return nil, refuse("pre_tokenizer", "", "missing: only byte-level tokenizers are supported, which have ByteLevel here")
+		return nil, refuse("pre_tokenizer", "", "missing: %s", only)
 	}
 	c, err := newComponent("pre_tokenizer", raw, 0)
 	if err != nil {
@@ -37,21 +37,29 @@ func newPreTokenizer(raw json.RawMessage) (preTokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	var stages preTokenizers
-	for i, stage := range list {
-		if isLast := i == len(list)-1; (stage.kind == "ByteLevel") != isLast {
-			return nil, c.refuse("only byte-level tokenizers are supported, whose last stage, and no other, is ByteLevel; stage %d of %d is %s", i+1, len(list), stage.kind)
-		}
+	var before, after preTokenizers
+	stages := &before
+	for _, stage := range list {
 		p, err := stage.preTokenizer()
 		if err != nil {
 			return nil, err
 		}
-		stages = append(stages, p)
+		*stages = append(*stages, p)
+		if stage.kind != "ByteLevel" {
+			continue
+		}
+		if stages == &after {
+			return nil, stage.refuse("a second one: %s", only)
+		}
+		stages = &after
 	}
-	if len(stages) == 0 {
-		return nil, c.refuse("it is empty: only byte-level tokenizers are supported, which have ByteLevel here")
+	if stages == &before {
+		return nil, c.refuse("no ByteLevel: %s", only)
 	}
-	return stages, nil
+	if len(after) > 0 {
+		before = append(before, written{newAlphabet(), after})
+	}
+	return before, nil
 }
 
 // flattenPreTokenizers lists the stages of nested Sequences in order.
@@ -89,7 +97,10 @@ func (c component) preTokenizer() (preTokenizer, error) {
 		if err := c.read(&f); err != nil {
 			return nil, err
 		}
-		p := byteLevel{prefixSpace: f.AddPrefixSpace == nil || *f.AddPrefixSpace}
+		if f.AddPrefixSpace == nil {
+			return nil, c.refuse("add_prefix_space is missing")
+		}
+		p := byteLevel{prefixSpace: *f.AddPrefixSpace}
 		if f.UseRegex == nil || *f.UseRegex {
 			p.words = splitter{matcher: gpt2Words{}, behavior: isolated}
 		}
@@ -105,9 +116,9 @@ func (c component) preTokenizer() (preTokenizer, error) {
 			return nil, err
 		}
 		if f.Individual {
-			return splitter{matcher: runes(isNumber), behavior: isolated}, nil
+			return splitter{matcher: runes(isDigit), behavior: isolated}, nil
 		}
-		return splitter{matcher: runes(isNumber), behavior: contiguous}, nil
+		return splitter{matcher: runes(isDigit), behavior: contiguous}, nil
 	case "Punctuation":
 		f := struct {
 			Type     string
@@ -161,6 +172,26 @@ func (b byteLevel) split(dst []string, text string) []string {
 		return append(dst, text)
 	}
 	return b.words.split(dst, text)
+}
+
+// written applies the stages behind ByteLevel, which see the characters that it
+// writes for bytes.
+type written struct {
+	alphabet *alphabet
+	stages   preTokenizers
+}
+
+func (w written) split(dst []string, text string) []string {
+	letters := make([]rune, len(text))
+	for i := range len(text) {
+		letters[i] = w.alphabet.runes[text[i]]
+	}
+	var buf []byte
+	for _, piece := range w.stages.split(nil, string(letters)) {
+		buf, _ = w.alphabet.decode(buf[:0], piece) // all of it is from the alphabet
+		dst = append(dst, string(buf))
+	}
+	return dst
 }
 
 // runes matches every single character of a class.

@@ -1,0 +1,93 @@
+package tokenizer
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// quantified parses the quantifier behind n, if there is one.
+func (t *translator) quantified(n node) (node, error) {
+	text, least, endless, ok, err := t.quantifier()
+	if err != nil || !ok {
+		return n, err
+	}
+	if n.fixed {
+		return n, fmt.Errorf("a quantifier behind what matches a place is not supported")
+	}
+	if endless && n.endless {
+		return n, fmt.Errorf("an endless repetition within another may take exponential time and is not supported")
+	}
+	whole := node{endless: n.endless || endless, empty: n.empty || least == 0}
+	counted := text[0] == '{'
+	switch {
+	case counted && t.more() && (t.src[t.at] == '+' || t.src[t.at] == '?'):
+		return n, fmt.Errorf("%s%c is not supported", text, t.src[t.at])
+	case t.accept("?"):
+		text += "?"
+	case t.accept("+"): // possessive: it gives nothing back
+		whole.text = "(?>" + n.text + text + ")"
+		return whole, t.noSecond()
+	}
+	whole.text = n.text + text
+	return whole, t.noSecond()
+}
+
+// noSecond refuses a quantifier of a quantifier.
+func (t *translator) noSecond() error {
+	at := t.at
+	_, _, _, ok, err := t.quantifier()
+	t.at = at
+	if err == nil && ok {
+		err = fmt.Errorf("two quantifiers in a row are not supported")
+	}
+	return err
+}
+
+// quantifier parses *, +, ? or {n,m}.
+func (t *translator) quantifier() (text string, least int, endless, ok bool, err error) {
+	switch {
+	case t.accept("*"):
+		return "*", 0, true, true, nil
+	case t.accept("+"):
+		return "+", 1, true, true, nil
+	case t.accept("?"):
+		return "?", 0, false, true, nil
+	case !t.accept("{"):
+		return "", 0, false, false, nil
+	}
+	least, hasLeast := t.number()
+	most, hasMost := least, hasLeast
+	comma := t.accept(",")
+	if comma {
+		most, hasMost = t.number()
+	}
+	if !t.accept("}") || !hasLeast && !hasMost {
+		return "", 0, false, false, fmt.Errorf("a { that is no quantifier; write \\{ for the character")
+	}
+	if least > highestCount || most > highestCount || hasMost && most < least {
+		return "", 0, false, false, fmt.Errorf("a repetition of %d to %d times; 0 to %d in this order are supported", least, most, highestCount)
+	}
+	switch {
+	case !comma:
+		return fmt.Sprintf("{%d}", least), least, false, true, nil
+	case !hasMost:
+		return fmt.Sprintf("{%d,}", least), least, true, true, nil
+	}
+	return fmt.Sprintf("{%d,%d}", least, most), least, false, true, nil
+}
+
+// number parses decimal digits; too many of them are a number beyond any bound.
+func (t *translator) number() (int, bool) {
+	start := t.at
+	for t.more() && t.src[t.at] >= '0' && t.src[t.at] <= '9' {
+		t.at++
+	}
+	if start == t.at {
+		return 0, false
+	}
+	n, err := strconv.Atoi(string(t.src[start:t.at]))
+	if err != nil {
+		n = highestCount + 1
+	}
+	return n, true
+}
