@@ -1,0 +1,166 @@
+package chattemplate
+
+// filterCall is a filter: of is the value in front of the bar.
+type filterCall func(r *render, of value, a arguments) (value, error)
+
+// filterFunc returns the filter of that name, nil if there is none.
+func filterFunc(name string) filterCall {
+	for _, family := range [...]func(string) filterCall{textFilter, numberFilter, itemFilter, pickFilter} {
+		if f := family(name); f != nil {
+			return f
+		}
+	}
+	return nil
+}
+
+// textFilter are the filters that make text.
+func textFilter(name string) filterCall {
+	switch name {
+	case "string":
+		return filterString
+	case "trim":
+		return filterTrim
+	case "upper":
+		return mapText(upperText)
+	case "lower":
+		return mapText(lowerText)
+	case "capitalize":
+		return mapText(capitalText)
+	case "title":
+		return mapText(titleFilterText)
+	case "replace":
+		return filterReplace
+	case "indent":
+		return filterIndent
+	case "join":
+		return filterJoin
+	case "tojson":
+		return filterToJSON
+	case "safe":
+		return filterSafe
+	case "e", "escape":
+		return filterEscape
+	case "forceescape":
+		return filterForceEscape
+	case "format":
+		return filterFormat
+	case "center":
+		return filterCenter
+	case "truncate":
+		return filterTruncate
+	case "wordcount":
+		return filterWordCount
+	}
+	return nil
+}
+
+// numberFilter are the filters that make numbers.
+func numberFilter(name string) filterCall {
+	switch name {
+	case "int":
+		return filterInt
+	case "float":
+		return filterFloat
+	case "abs":
+		return filterAbs
+	case "round":
+		return filterRound
+	case "length", "count":
+		return filterLength
+	case "sum":
+		return filterSum
+	}
+	return nil
+}
+
+// itemFilter are the filters over all items.
+func itemFilter(name string) filterCall {
+	switch name {
+	case "list":
+		return filterList
+	case "items":
+		return filterItems
+	case "dictsort":
+		return filterDictSort
+	case "sort":
+		return filterSort
+	case "unique":
+		return filterUnique
+	case "reverse":
+		return filterReverse
+	}
+	return nil
+}
+
+// pickFilter are the filters that choose.
+func pickFilter(name string) filterCall {
+	switch name {
+	case "default", "d":
+		return filterDefault
+	case "first":
+		return filterFirst
+	case "last":
+		return filterLast
+	case "min":
+		return extreme("<")
+	case "max":
+		return extreme(">")
+	case "attr":
+		return filterAttr
+	case "map":
+		return filterMap
+	case "select":
+		return choose("select", true, false)
+	case "reject":
+		return choose("reject", false, false)
+	case "selectattr":
+		return choose("selectattr", true, true)
+	case "rejectattr":
+		return choose("rejectattr", false, true)
+	}
+	return nil
+}
+
+// checkFilter refuses what can be seen to fail before there is any data.
+func checkFilter(f *filterExpr) error {
+	switch f.name {
+	case "batch", "filesizeformat", "groupby", "pprint", "random", "slice", "striptags", "urlencode", "urlize", "wordwrap", "xmlattr":
+		return &SyntaxError{Line: f.at(), Message: "the filter " + quoted(f.name) + " is not supported in chat templates"}
+	}
+	if filterFunc(f.name) == nil {
+		return &SyntaxError{Line: f.at(), Message: "No filter named " + quoted(f.name)}
+	}
+	constant := func(i int) (string, bool) {
+		if i >= len(f.args.positional) {
+			return "", false
+		}
+		c, ok := f.args.positional[i].(*constExpr)
+		if !ok {
+			return "", false
+		}
+		return textOf(c.value)
+	}
+	switch f.name {
+	case "map":
+		if name, ok := constant(0); ok && filterFunc(name) == nil {
+			return &SyntaxError{Line: f.at(), Message: "No filter named " + quoted(name)}
+		}
+	case "select", "reject":
+		if name, ok := constant(0); ok {
+			return checkTest(name, f.at())
+		}
+	case "selectattr", "rejectattr":
+		if name, ok := constant(1); ok {
+			return checkTest(name, f.at())
+		}
+	}
+	return nil
+}
+
+func (r *render) filter(name string, of value, a arguments) (value, error) {
+	f := filterFunc(name)
+	if f == nil {
+		return nil, fail(runtimeError, "No filter named %s.", quoted(name))
+	}
+	return f(r, of, a)
+}

@@ -1,0 +1,386 @@
+package chattemplate
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// soft is the text of v, which keeps a markup what it is.
+func (r *render) soft(v value) (value, string, error) {
+	if s, ok := textOf(v); ok {
+		return v, s, nil
+	}
+	s, err := r.text(v)
+	return str(s), s, err
+}
+
+func filterString(r *render, of value, a arguments) (value, error) {
+	if _, err := a.bind("string", 0); err != nil {
+		return nil, err
+	}
+	v, _, err := r.soft(of)
+	return v, err
+}
+
+// mapText makes a filter without arguments out of a function on text.
+func mapText(f func(string) string) filterCall {
+	return func(r *render, of value, a arguments) (value, error) {
+		if _, err := a.bind("filter", 0); err != nil {
+			return nil, err
+		}
+		v, s, err := r.soft(of)
+		if err != nil {
+			return nil, err
+		}
+		// Changing case can make text up to three times as long.
+		if err := r.alloc(3 * len(s)); err != nil {
+			return nil, err
+		}
+		return likeText(v, f(s)), nil
+	}
+}
+
+// titleFilterText is the filter title, which unlike the method of that name
+// breaks words only at blanks, hyphens and opening brackets.
+func titleFilterText(s string) string {
+	var sb strings.Builder
+	for s != "" {
+		end := strings.IndexFunc(s, breaksWord)
+		if end == 0 {
+			_, end = utf8.DecodeRuneInString(s)
+		} else if end < 0 {
+			end = len(s)
+		}
+		_, n := utf8.DecodeRuneInString(s)
+		sb.WriteString(upperText(s[:n]) + lowerText(s[n:end]))
+		s = s[end:]
+	}
+	return sb.String()
+}
+
+func breaksWord(c rune) bool { return isSpace(c) || strings.ContainsRune("-({[<", c) }
+
+func filterTrim(r *render, of value, a arguments) (value, error) {
+	bound, err := a.bind("trim", 0, "chars")
+	if err != nil {
+		return nil, err
+	}
+	v, s, err := r.soft(of)
+	if err != nil {
+		return nil, err
+	}
+	cut, err := cutset("strip", bound[0])
+	if err != nil {
+		return nil, err
+	}
+	return likeText(v, strip(s, cut)), r.read(len(s))
+}
+
+// cutset reads the argument of strip and its like; nil and none are blank space.
+func cutset(fn string, v value) (*string, error) {
+	switch v.(type) {
+	case nil, none:
+		return nil, nil
+	}
+	s, ok := textOf(v)
+	if !ok {
+		return nil, fail(typeError, "%s arg must be None or str", fn)
+	}
+	return &s, nil
+}
+
+func filterReplace(r *render, of value, a arguments) (value, error) {
+	bound, err := a.bind("replace", 2, "old", "new", "count")
+	if err != nil {
+		return nil, err
+	}
+	var parts [3]string
+	for i, v := range []value{of, bound[0], bound[1]} {
+		if parts[i], err = r.text(v); err != nil {
+			return nil, err
+		}
+	}
+	count := -1
+	if bound[2] != nil {
+		if _, isNone := bound[2].(none); !isNone {
+			n, ok := index(bound[2])
+			if !ok {
+				return nil, fail(typeError, "'%s' object cannot be interpreted as an integer", typeName(bound[2]))
+			}
+			count = int(max(-1, min(n, 1<<31)))
+		}
+	}
+	s, err := r.replaceText(parts[0], parts[1], parts[2], count)
+	return str(s), err
+}
+
+// replaceText replaces the first count places, all if it is negative.
+func (r *render) replaceText(s, old, new string, count int) (string, error) {
+	n := strings.Count(s, old)
+	if count >= 0 {
+		n = min(n, count)
+	}
+	if err := r.read(len(s)); err != nil {
+		return "", err
+	}
+	if err := r.repeat(len(new), n); err != nil {
+		return "", err
+	}
+	return strings.Replace(s, old, new, count), r.alloc(len(s))
+}
+
+func filterIndent(r *render, of value, a arguments) (value, error) {
+	bound, err := a.bind("indent", 0, "width", "first", "blank")
+	if err != nil {
+		return nil, err
+	}
+	s, ok := textOf(of)
+	if !ok {
+		if u, ok := of.(*undefined); ok {
+			return nil, u.err()
+		}
+		return nil, fail(typeError, "unsupported operand type(s) for +=: '%s' and 'str'", typeName(of))
+	}
+	margin := "    "
+	if w := bound[0]; w != nil {
+		if text, ok := textOf(w); ok {
+			margin = text
+		} else if n, ok := index(w); ok {
+			if margin, err = r.repeatText(" ", int(max(0, min(n, 1<<31)))); err != nil {
+				return nil, err
+			}
+		} else {
+			return nil, fail(typeError, "can't multiply sequence by non-int of type '%s'", typeName(w))
+		}
+	}
+	first := bound[1] != nil && truth(bound[1])
+	blank := bound[2] != nil && truth(bound[2])
+	out := r.meter.text()
+	for i, line := range splitLines(s+"\n", false) {
+		if i > 0 {
+			line = "\n" + margin + line
+			if !blank && len(line) == 1+len(margin) {
+				line = "\n"
+			}
+		} else if first {
+			line = margin + line
+		}
+		if err := out.write(line); err != nil {
+			return nil, err
+		}
+	}
+	return likeText(of, out.String()), nil
+}
+
+func filterJoin(r *render, of value, a arguments) (value, error) {
+	bound, err := a.bind("join", 0, "d", "attribute")
+	if err != nil {
+		return nil, err
+	}
+	sep := ""
+	if bound[0] != nil {
+		if sep, err = r.text(bound[0]); err != nil {
+			return nil, err
+		}
+	}
+	next, err := r.iterate(of)
+	if err != nil {
+		return nil, err
+	}
+	get := getter(bound[1], nil)
+	out := r.meter.text()
+	for first := true; ; first = false {
+		item, ok, err := next()
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			return str(out.String()), nil
+		}
+		if item, err = get(r, item); err != nil {
+			return nil, err
+		}
+		text, err := r.text(item)
+		if err != nil {
+			return nil, err
+		}
+		if !first {
+			if err := out.write(sep); err != nil {
+				return nil, err
+			}
+		}
+		if err := out.write(text); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func filterSafe(r *render, of value, a arguments) (value, error) {
+	if _, err := a.bind("safe", 0); err != nil {
+		return nil, err
+	}
+	s, err := r.text(of)
+	return markup(s), err
+}
+
+func filterEscape(r *render, of value, a arguments) (value, error) {
+	if m, ok := of.(markup); ok {
+		return m, nil
+	}
+	return filterForceEscape(r, of, a)
+}
+
+func filterForceEscape(r *render, of value, a arguments) (value, error) {
+	if _, err := a.bind("escape", 0); err != nil {
+		return nil, err
+	}
+	s, err := r.text(of)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.repeat(5, len(s)); err != nil {
+		return nil, err
+	}
+	return markup(escapeHTML(s)), nil
+}
+
+func filterFormat(r *render, of value, a arguments) (value, error) {
+	if len(a.positional) > 0 && len(a.names) > 0 {
+		return nil, fail(filterArgument, "can't handle positional and keyword arguments at the same time")
+	}
+	v, s, err := r.soft(of)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := v.(markup); ok {
+		return nil, fail(notSupported, "the filter format on escaped text")
+	}
+	var with value = tuple(a.positional)
+	if len(a.names) > 0 {
+		d := newDict(len(a.names))
+		for i, n := range a.names {
+			d.set(n, a.named[i])
+		}
+		with = d
+	}
+	text, err := r.percent(s, with)
+	return str(text), err
+}
+
+func filterCenter(r *render, of value, a arguments) (value, error) {
+	bound, err := a.bind("center", 0, "width")
+	if err != nil {
+		return nil, err
+	}
+	v, s, err := r.soft(of)
+	if err != nil {
+		return nil, err
+	}
+	width := int64(80)
+	if bound[0] != nil {
+		var ok bool
+		if width, ok = index(bound[0]); !ok {
+			return nil, fail(typeError, "'%s' object cannot be interpreted as an integer", typeName(bound[0]))
+		}
+	}
+	text, err := r.pad(s, width, " ", '^')
+	return likeText(v, text), err
+}
+
+// pad fills s up to width characters; align is < for text at the left, > or ^.
+func (r *render) pad(s string, width int64, fill string, align byte) (string, error) {
+	n := int64(runeCount(s))
+	if width <= n {
+		return s, r.read(len(s))
+	}
+	missing := int(min(width-n, 1<<40))
+	if err := r.repeat(len(fill), missing); err != nil {
+		return "", err
+	}
+	left := 0
+	switch align {
+	case '>':
+		left = missing
+	case '^':
+		// Python puts the odd one at the left if the width is odd.
+		left = missing/2 + missing&int(width)&1
+	}
+	return strings.Repeat(fill, left) + s + strings.Repeat(fill, missing-left), r.alloc(len(s))
+}
+
+func filterTruncate(r *render, of value, a arguments) (value, error) {
+	bound, err := a.bind("truncate", 0, "length", "killwords", "end", "leeway")
+	if err != nil {
+		return nil, err
+	}
+	s, ok := of.(str)
+	if !ok {
+		return nil, fail(notSupported, "the filter truncate on a %s", typeName(of))
+	}
+	length, leeway, end := int64(255), int64(5), "..."
+	for i, dst := range map[int]*int64{0: &length, 3: &leeway} {
+		if _, isNone := bound[i].(none); bound[i] == nil || i == 3 && isNone {
+			continue
+		}
+		if *dst, ok = index(bound[i]); !ok {
+			return nil, fail(typeError, "truncate needs whole numbers, got a %s", typeName(bound[i]))
+		}
+	}
+	if bound[2] != nil {
+		if end, ok = textOf(bound[2]); !ok {
+			return nil, fail(typeError, "truncate needs a text for end, got a %s", typeName(bound[2]))
+		}
+	}
+	keep := length - int64(runeCount(end))
+	if keep < 0 || leeway < 0 {
+		return nil, fail(notSupported, "the filter truncate with a length of %d and a leeway of %d", length, leeway)
+	}
+	if err := r.alloc(len(s) + len(end)); err != nil {
+		return nil, err
+	}
+	if int64(runeCount(string(s))) <= length+leeway {
+		return s, nil
+	}
+	cut := string(s)[:runeOffset(string(s), int(keep))]
+	if bound[1] == nil || !truth(bound[1]) {
+		if i := strings.LastIndexByte(cut, ' '); i >= 0 {
+			cut = cut[:i]
+		}
+	}
+	return str(cut + end), nil
+}
+
+// filterWordCount counts runs of letters, digits and underscores.
+func filterWordCount(r *render, of value, a arguments) (value, error) {
+	if _, err := a.bind("wordcount", 0); err != nil {
+		return nil, err
+	}
+	_, s, err := r.soft(of)
+	if err != nil {
+		return nil, err
+	}
+	return integer(len(strings.FieldsFunc(s, func(c rune) bool { return !isWord(c) }))), r.read(len(s))
+}
+
+// caseTest is Python's isupper or islower.
+func caseTest(s string, upper bool) bool {
+	cased := false
+	for _, c := range s {
+		switch {
+		case unicode.IsTitle(c):
+			return false
+		case unicode.IsUpper(c) || unicode.Is(unicode.Other_Uppercase, c):
+			if !upper {
+				return false
+			}
+			cased = true
+		case unicode.IsLower(c) || unicode.Is(unicode.Other_Lowercase, c):
+			if upper {
+				return false
+			}
+			cased = true
+		}
+	}
+	return cased && utf8.ValidString(s)
+}

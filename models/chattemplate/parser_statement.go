@@ -1,0 +1,264 @@
+package chattemplate
+
+func (p *parser) forLoop(line pos) (stmt, error) {
+	s := &forStmt{pos: line}
+	var err error
+	if s.target, err = p.target(false, "in"); err != nil {
+		return nil, err
+	}
+	if !p.skipName("in") {
+		return nil, p.expected("in")
+	}
+	if s.iter, err = p.tuple(tupleRules{end: "recursive"}); err != nil {
+		return nil, err
+	}
+	if p.skipName("if") {
+		if s.test, err = p.expression(true); err != nil {
+			return nil, err
+		}
+	}
+	s.recursive = p.skipName("recursive")
+	p.loops++
+	stmts, end, err := p.body("endfor", "else")
+	p.loops--
+	if err != nil {
+		return nil, err
+	}
+	s.body.stmts = stmts
+	if end == "else" {
+		if s.otherwise.stmts, _, err = p.body("endfor"); err != nil {
+			return nil, err
+		}
+	}
+	walkStmt(s, func(expr) {}, func(name string, at int) {
+		if name == "loop" && err == nil {
+			err = p.errorf(at, "Can't assign to special loop variable in for-loop target")
+		}
+	})
+	return s, err
+}
+
+func (p *parser) ifElse(line pos) (stmt, error) {
+	test, err := p.tuple(tupleRules{})
+	if err != nil {
+		return nil, err
+	}
+	s := &ifStmt{pos: line, test: test}
+	body, end, err := p.body("elif", "else", "endif")
+	if err != nil {
+		return nil, err
+	}
+	s.body = body
+	switch end {
+	case "elif":
+		// A chain of elif is nested, and counts as nested.
+		if err := p.enter(); err != nil {
+			return nil, err
+		}
+		defer func() { p.nesting-- }()
+		next, err := p.ifElse(pos(p.cur().line))
+		if err != nil {
+			return nil, err
+		}
+		s.not = []stmt{next}
+	case "else":
+		if s.not, _, err = p.body("endif"); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func (p *parser) set(line pos) (stmt, error) {
+	t, err := p.target(true, "")
+	if err != nil {
+		return nil, err
+	}
+	if p.skipOp("=") {
+		of, err := p.tuple(tupleRules{cond: true})
+		return &setStmt{pos: line, target: t, of: of}, err
+	}
+	s := &setBlockStmt{pos: line, target: t}
+	if p.cur().op("|") {
+		if s.filter, err = p.filters(nil, false); err != nil {
+			return nil, err
+		}
+	}
+	s.body.stmts, _, err = p.body("endset")
+	return s, err
+}
+
+func (p *parser) with(line pos) (stmt, error) {
+	s := &withStmt{pos: line}
+	for p.cur().kind != tokenBlockEnd && !p.cur().op(":") {
+		if len(s.targets) > 0 {
+			if err := p.expectOp(","); err != nil {
+				return nil, err
+			}
+		}
+		t, err := p.target(false, "")
+		if err != nil {
+			return nil, err
+		}
+		if err := p.expectOp("="); err != nil {
+			return nil, err
+		}
+		v, err := p.expression(true)
+		if err != nil {
+			return nil, err
+		}
+		s.targets = append(s.targets, t)
+		s.values = append(s.values, v)
+	}
+	var err error
+	s.body.stmts, _, err = p.body("endwith")
+	return s, err
+}
+
+func (p *parser) macro(line pos) (stmt, error) {
+	name, err := p.targetName()
+	if err != nil {
+		return nil, err
+	}
+	m := &macroDef{name: name}
+	if err := p.signature(m); err != nil {
+		return nil, err
+	}
+	m.body.stmts, err = p.outside("endmacro")
+	return &macroStmt{pos: line, macro: m}, err
+}
+
+// signature reads (a, b=1).
+func (p *parser) signature(m *macroDef) error {
+	if err := p.expectOp("("); err != nil {
+		return err
+	}
+	for !p.cur().op(")") {
+		if len(m.params) > 0 {
+			if err := p.expectOp(","); err != nil {
+				return err
+			}
+		}
+		line := p.cur().line
+		name, err := p.targetName()
+		if err != nil {
+			return err
+		}
+		for _, other := range m.params {
+			if other == name {
+				return p.errorf(line, "duplicate argument %s in macro definition", quoted(name))
+			}
+		}
+		m.params = append(m.params, name)
+		if p.skipOp("=") {
+			v, err := p.expression(true)
+			if err != nil {
+				return err
+			}
+			m.defaults = append(m.defaults, v)
+		} else if len(m.defaults) > 0 {
+			return p.errorf(line, "non-default argument follows default argument")
+		}
+	}
+	return p.expectOp(")")
+}
+
+func (p *parser) callBlock(line pos) (stmt, error) {
+	m := &macroDef{name: "caller"}
+	if p.cur().op("(") {
+		if err := p.signature(m); err != nil {
+			return nil, err
+		}
+	}
+	of, err := p.expression(true)
+	if err != nil {
+		return nil, err
+	}
+	call, ok := of.(*callExpr)
+	if !ok {
+		return nil, p.errorf(int(line), "expected call")
+	}
+	m.body.stmts, err = p.outside("endcall")
+	return &callStmt{pos: line, call: call, caller: m}, err
+}
+
+func (p *parser) filterBlock(line pos) (stmt, error) {
+	f, err := p.filters(nil, true)
+	if err != nil {
+		return nil, err
+	}
+	s := &filterStmt{pos: line, filter: f}
+	s.body.stmts, _, err = p.body("endfilter")
+	return s, err
+}
+
+// target reads what is assigned to, up to the word end ("" for none). Only a
+// set statement may name attributes of a namespace.
+func (p *parser) target(attrs bool, end string) (target, error) {
+	line := p.cur().line
+	var items []target
+	isTuple := false
+	for {
+		if len(items) > 0 {
+			if !p.skipOp(",") {
+				break
+			}
+			isTuple = true
+			if p.targetEnd(end) {
+				break
+			}
+		}
+		t, err := p.oneTarget(attrs)
+		if err != nil {
+			return target{}, err
+		}
+		items = append(items, t)
+	}
+	if isTuple {
+		return target{tuple: items}, nil
+	}
+	if len(items) == 0 {
+		return target{}, p.errorf(line, "expected a name to assign to")
+	}
+	return items[0], nil
+}
+
+func (p *parser) targetEnd(end string) bool {
+	c := p.cur()
+	return c.kind == tokenBlockEnd || c.op("=") || c.op(")") || end != "" && c.name(end)
+}
+
+func (p *parser) oneTarget(attrs bool) (target, error) {
+	if p.cur().op("(") {
+		if err := p.enter(); err != nil {
+			return target{}, err
+		}
+		defer func() { p.nesting-- }()
+		p.take()
+		t, err := p.target(attrs, "")
+		if err != nil {
+			return target{}, err
+		}
+		return t, p.expectOp(")")
+	}
+	if attrs && p.cur().kind == tokenName && p.look().op(".") {
+		name := p.take().text
+		p.take()
+		attr, err := p.expectKind(tokenName)
+		return target{name: name, attr: attr.text}, err
+	}
+	name, err := p.targetName()
+	return target{name: name}, err
+}
+
+func (p *parser) targetName() (string, error) {
+	t, err := p.expectKind(tokenName)
+	if err != nil {
+		return "", err
+	}
+	switch t.text {
+	case "true", "false", "none", "True", "False", "None":
+		return "", p.errorf(t.line, "can't assign to %s", quoted(t.text))
+	}
+	return t.text, nil
+}

@@ -1,0 +1,142 @@
+package chattemplate
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// isSpace is Python's str.isspace for one character: Go's, and the four
+// separators of ASCII.
+func isSpace(c rune) bool { return unicode.IsSpace(c) || c >= 0x1c && c <= 0x1f }
+
+// inSet says for strip which characters go; nil is blank space.
+func inSet(cutset *string) func(rune) bool {
+	if cutset == nil {
+		return isSpace
+	}
+	return func(c rune) bool { return strings.ContainsRune(*cutset, c) }
+}
+
+func strip(s string, cutset *string) string { return strings.TrimFunc(s, inSet(cutset)) }
+
+// decimalDigit is the value of a decimal digit of any script, or -1. Digits of
+// one script follow each other from 0 in blocks of ten.
+func decimalDigit(c rune) int {
+	if c < utf8.RuneSelf {
+		if c >= '0' && c <= '9' {
+			return int(c - '0')
+		}
+		return -1
+	}
+	if !unicode.Is(unicode.Nd, c) {
+		return -1
+	}
+	for _, r := range unicode.Nd.R16 {
+		if c >= rune(r.Lo) && c <= rune(r.Hi) {
+			return int(c-rune(r.Lo)) % 10
+		}
+	}
+	for _, r := range unicode.Nd.R32 {
+		if c >= rune(r.Lo) && c <= rune(r.Hi) {
+			return int(c-rune(r.Lo)) % 10
+		}
+	}
+	return -1
+}
+
+// isASCII says whether byte offsets in s are character offsets.
+func isASCII(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// runeCount is Python's len of a str.
+func runeCount(s string) int { return utf8.RuneCountInString(s) }
+
+// splitLines is Python's str.splitlines: more ends of line than most know, and
+// no empty line after the last one.
+func splitLines(s string, keepEnds bool) []string {
+	var lines []string
+	start := 0
+	for i := 0; i < len(s); {
+		c, n := utf8.DecodeRuneInString(s[i:])
+		if !isLineEnd(c) {
+			i += n
+			continue
+		}
+		end := i + n
+		if c == '\r' && strings.HasPrefix(s[end:], "\n") {
+			end++
+		}
+		if keepEnds {
+			lines = append(lines, s[start:end])
+		} else {
+			lines = append(lines, s[start:i])
+		}
+		start, i = end, end
+	}
+	if start < len(s) {
+		lines = append(lines, s[start:])
+	}
+	return lines
+}
+
+func isLineEnd(c rune) bool {
+	return c >= '\n' && c <= '\r' || c >= 0x1c && c <= 0x1e || c == 0x85 || c == 0x2028 || c == 0x2029
+}
+
+// isCased says whether a character takes part in title case.
+func isCased(c rune) bool {
+	return unicode.IsUpper(c) || unicode.IsLower(c) || unicode.IsTitle(c) ||
+		unicode.Is(unicode.Other_Lowercase, c) || unicode.Is(unicode.Other_Uppercase, c)
+}
+
+// titleText is Python's str.title: a cased character is large after an uncased
+// one and small after a cased one.
+func titleText(s string) string {
+	var sb strings.Builder
+	after := false
+	for _, c := range s {
+		if after {
+			sb.WriteString(lowerText(string(c)))
+		} else {
+			sb.WriteString(titleRune(c))
+		}
+		after = isCased(c)
+	}
+	return sb.String()
+}
+
+// capitalText is Python's str.capitalize.
+func capitalText(s string) string {
+	c, n := utf8.DecodeRuneInString(s)
+	if n == 0 {
+		return ""
+	}
+	return titleRune(c) + lowerText(s[n:])
+}
+
+func swapText(s string) string {
+	var sb strings.Builder
+	for _, c := range s {
+		switch {
+		case unicode.IsUpper(c):
+			sb.WriteString(lowerText(string(c)))
+		case unicode.IsLower(c):
+			sb.WriteString(upperText(string(c)))
+		default:
+			sb.WriteRune(c)
+		}
+	}
+	return sb.String()
+}
+
+// escapeHTML is the escaping of the filters e and escape.
+func escapeHTML(s string) string {
+	return strings.NewReplacer("&", "&amp;", ">", "&gt;", "<", "&lt;", "'", "&#39;", `"`, "&#34;").Replace(s)
+}
