@@ -11,13 +11,16 @@ import (
 	"time"
 )
 
-func TestErrorsAreWrittenAsOpenAIsErrorObject(t *testing.T) {
-	for name, c := range map[string]struct {
-		err     error
-		status  int
-		body    string
-		headers map[string]string
-	}{
+// written is an error and what a client gets of it.
+type written struct {
+	err     error
+	status  int
+	body    string
+	headers map[string]string
+}
+
+func TestErrorsOfTheClientAreWrittenAsOpenAIsErrorObject(t *testing.T) {
+	writes(t, map[string]written{
 		"bad request": {
 			BadRequest("n", CodeInvalidValue, "n must be %d", 1), 400,
 			`{"error":{"message":"n must be 1","type":"invalid_request_error","param":"n","code":"invalid_value"}}`, nil,
@@ -56,6 +59,11 @@ func TestErrorsAreWrittenAsOpenAIsErrorObject(t *testing.T) {
 			TooLarge(10), 413,
 			`{"error":{"message":"the body is larger than the 10 bytes allowed","type":"invalid_request_error","param":null,"code":"request_too_large"}}`, nil,
 		},
+	})
+}
+
+func TestErrorsOfTheServerAreWrittenAsOpenAIsErrorObject(t *testing.T) {
+	writes(t, map[string]written{
 		"rate": {
 			RateLimited(1500*time.Millisecond, "later"), 429,
 			`{"error":{"message":"later","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded"}}`,
@@ -78,7 +86,12 @@ func TestErrorsAreWrittenAsOpenAIsErrorObject(t *testing.T) {
 			fmt.Errorf("route demo: %w", TooLarge(1)), 413,
 			`{"error":{"message":"the body is larger than the 1 bytes allowed","type":"invalid_request_error","param":null,"code":"request_too_large"}}`, nil,
 		},
-	} {
+	})
+}
+
+func writes(t *testing.T, cases map[string]written) {
+	t.Helper()
+	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			w := httptest.NewRecorder()
 			WriteError(w, c.err)

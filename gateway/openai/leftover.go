@@ -51,6 +51,22 @@ func leftover(r *reader, key string) error {
 	case "documents":
 		return refuse(r, "[]")
 
+	// Harmless: who asks and how it is filed.
+	case "user", "safety_identifier", "service_tier", "prompt_cache_key", "prompt_cache_retention", "request_id":
+		return ignore(r, kindString)
+	case "metadata", "prompt_cache_options":
+		return ignore(r, kindObject)
+	case "store":
+		return ignore(r, kindBool)
+	case "priority":
+		return ignore(r, kindNumber)
+	}
+	return extension(r, key)
+}
+
+// extension is leftover for what other servers add to OpenAI's parameters.
+func extension(r *reader, key string) error {
+	switch key {
 	// Other ways to choose a token.
 	case "repetition_penalty", "length_penalty", "repeat_penalty", "typical_p":
 		return refuse(r, "1", "1.0")
@@ -68,16 +84,6 @@ func leftover(r *reader, key string) error {
 		return refuse(r, "false")
 	case "skip_special_tokens", "spaces_between_special_tokens":
 		return refuse(r, "true")
-
-	// Harmless: who asks and how it is filed.
-	case "user", "safety_identifier", "service_tier", "prompt_cache_key", "prompt_cache_retention", "request_id":
-		return ignore(r, kindString)
-	case "metadata", "prompt_cache_options":
-		return ignore(r, kindObject)
-	case "store":
-		return ignore(r, kindBool)
-	case "priority":
-		return ignore(r, kindNumber)
 	}
 	return unknown(r)
 }

@@ -5,43 +5,50 @@ import (
 	"testing"
 )
 
-// Both endpoints treat these alike. Each key has the values that ask for
-// nothing, and one that asks for something.
+// asks has, for each key, values that ask for nothing and values that ask for
+// something.
+type asks map[string][2][]string
+
 func TestUnsupportedParametersAreRefusedUnlessTheyAskForNothing(t *testing.T) {
-	for key, values := range map[string][2][]string{
-		"tools":                         {{`[]`, `[ ]`}, {`[{"type":"function","function":{"name":"f"}}]`, `{}`, `""`}},
-		"functions":                     {{`[]`}, {`[{"name":"f"}]`}},
-		"tool_choice":                   {{`"none"`, `"auto"`}, {`"required"`, `{"type":"function"}`, `" none"`}},
-		"function_call":                 {{`"none"`, `"auto"`}, {`{"name":"f"}`}},
-		"parallel_tool_calls":           {{`false`}, {`true`}},
-		"web_search_options":            {nil, {`{}`}},
-		"response_format":               {{`{"type":"text"}`, "{ \"type\" :\n\"text\" }"}, {`{"type":"json_object"}`, `{"type":"json_schema","json_schema":{}}`, `{}`}},
-		"modalities":                    {{`["text"]`}, {`["text","audio"]`, `["audio"]`}},
-		"audio":                         {nil, {`{"voice":"alloy","format":"mp3"}`}},
-		"prediction":                    {nil, {`{"type":"content","content":"a"}`}},
-		"reasoning_effort":              {{`"none"`}, {`"low"`}},
-		"reasoning":                     {nil, {`{}`}},
-		"thinking":                      {nil, {`{}`}},
-		"moderation":                    {nil, {`{}`}},
-		"verbosity":                     {{`"medium"`}, {`"low"`}},
-		"structured_outputs":            {nil, {`{"json":{}}`}},
-		"guided_json":                   {nil, {`{}`}},
-		"guided_regex":                  {nil, {`"a+"`}},
-		"guided_choice":                 {nil, {`["a"]`}},
-		"guided_grammar":                {nil, {`"root ::= a"`}},
-		"guided_decoding_backend":       {nil, {`"outlines"`}},
-		"guided_whitespace_pattern":     {nil, {`" "`}},
-		"grammar":                       {nil, {`"root ::= a"`}},
-		"json_schema":                   {nil, {`{}`}},
-		"echo":                          {{`false`}, {`true`}},
-		"suffix":                        {{`""`}, {`" "`, `"end"`}},
-		"continue_final_message":        {{`false`}, {`true`}},
-		"add_generation_prompt":         {{`true`}, {`false`}},
-		"chat_template":                 {nil, {`"{{x}}"`}},
-		"chat_template_kwargs":          {{`{}`}, {`{"enable_thinking":true}`}},
-		"documents":                     {{`[]`}, {`[{}]`}},
-		"truncate_prompt_tokens":        {nil, {`5`}},
-		"prompt_embeds":                 {nil, {`"AA=="`}},
+	refusesUnlessNothing(t, asks{
+		"tools":                     {{`[]`, `[ ]`}, {`[{"type":"function","function":{"name":"f"}}]`, `{}`, `""`}},
+		"functions":                 {{`[]`}, {`[{"name":"f"}]`}},
+		"tool_choice":               {{`"none"`, `"auto"`}, {`"required"`, `{"type":"function"}`, `" none"`}},
+		"function_call":             {{`"none"`, `"auto"`}, {`{"name":"f"}`}},
+		"parallel_tool_calls":       {{`false`}, {`true`}},
+		"web_search_options":        {nil, {`{}`}},
+		"response_format":           {{`{"type":"text"}`, "{ \"type\" :\n\"text\" }"}, {`{"type":"json_object"}`, `{"type":"json_schema","json_schema":{}}`, `{}`}},
+		"modalities":                {{`["text"]`}, {`["text","audio"]`, `["audio"]`}},
+		"audio":                     {nil, {`{"voice":"alloy","format":"mp3"}`}},
+		"prediction":                {nil, {`{"type":"content","content":"a"}`}},
+		"reasoning_effort":          {{`"none"`}, {`"low"`}},
+		"reasoning":                 {nil, {`{}`}},
+		"thinking":                  {nil, {`{}`}},
+		"moderation":                {nil, {`{}`}},
+		"verbosity":                 {{`"medium"`}, {`"low"`}},
+		"structured_outputs":        {nil, {`{"json":{}}`}},
+		"guided_json":               {nil, {`{}`}},
+		"guided_regex":              {nil, {`"a+"`}},
+		"guided_choice":             {nil, {`["a"]`}},
+		"guided_grammar":            {nil, {`"root ::= a"`}},
+		"guided_decoding_backend":   {nil, {`"outlines"`}},
+		"guided_whitespace_pattern": {nil, {`" "`}},
+		"grammar":                   {nil, {`"root ::= a"`}},
+		"json_schema":               {nil, {`{}`}},
+		"echo":                      {{`false`}, {`true`}},
+		"suffix":                    {{`""`}, {`" "`, `"end"`}},
+		"continue_final_message":    {{`false`}, {`true`}},
+		"add_generation_prompt":     {{`true`}, {`false`}},
+		"chat_template":             {nil, {`"{{x}}"`}},
+		"chat_template_kwargs":      {{`{}`}, {`{"enable_thinking":true}`}},
+		"documents":                 {{`[]`}, {`[{}]`}},
+		"truncate_prompt_tokens":    {nil, {`5`}},
+		"prompt_embeds":             {nil, {`"AA=="`}},
+	})
+}
+
+func TestUnsupportedExtensionsAreRefusedUnlessTheyAskForNothing(t *testing.T) {
+	refusesUnlessNothing(t, asks{
 		"repetition_penalty":            {{`1`, `1.0`}, {`1.1`}},
 		"length_penalty":                {{`1.0`}, {`2`}},
 		"repeat_penalty":                {{`1`}, {`1.1`}},
@@ -59,7 +66,13 @@ func TestUnsupportedParametersAreRefusedUnlessTheyAskForNothing(t *testing.T) {
 		"return_token_ids":              {{`false`}, {`true`}},
 		"skip_special_tokens":           {{`true`}, {`false`}},
 		"spaces_between_special_tokens": {{`true`}, {`false`}},
-	} {
+	})
+}
+
+// refusesUnlessNothing asks both endpoints, which treat these keys alike.
+func refusesUnlessNothing(t *testing.T, cases asks) {
+	t.Helper()
+	for key, values := range cases {
 		t.Run(key, func(t *testing.T) {
 			for _, nothing := range append([]string{"null", " null "}, values[0]...) {
 				mustChat(t, chatWith(`"`+key+`":`+nothing))

@@ -3,7 +3,6 @@ package openai
 import (
 	"bytes"
 	"fmt"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -19,13 +18,6 @@ type reader struct {
 	data []byte
 	pos  int
 	path []step
-}
-
-// step is one part of a path: a key, or an index where key is not used.
-type step struct {
-	key     string
-	index   int
-	isIndex bool
 }
 
 // kind is what a value turns out to be by its first byte.
@@ -246,10 +238,6 @@ func (r *reader) take(c byte) bool {
 	return false
 }
 
-func (r *reader) push(s step) { r.path = append(r.path, s) }
-
-func (r *reader) pop() { r.path = r.path[:len(r.path)-1] }
-
 // found describes what comes next in place of what should.
 func (r *reader) found() string {
 	rest := r.data[r.pos:]
@@ -284,28 +272,4 @@ func (r *reader) syntax(pos int, format string, args ...any) error {
 
 func (r *reader) wrongType(want string, got kind) error {
 	return r.fail(CodeInvalidType, "%s must be %s, got %s", r.where(), want, got)
-}
-
-// param is the path in OpenAI's dotted style, empty at the top.
-func (r *reader) param() string {
-	var b strings.Builder
-	for i, s := range r.path {
-		switch {
-		case s.isIndex:
-			fmt.Fprintf(&b, "[%d]", s.index)
-		case i > 0:
-			b.WriteString("." + keyName(s.key))
-		default:
-			b.WriteString(keyName(s.key))
-		}
-	}
-	return b.String()
-}
-
-// where is param for messages.
-func (r *reader) where() string {
-	if len(r.path) == 0 {
-		return "the body"
-	}
-	return r.param()
 }
