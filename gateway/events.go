@@ -38,7 +38,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, p *plan, arrived
 		return sse.send(as.event(piece, nil))
 	})
 	if err != nil {
-		return sse.fail(err)
+		return sse.fail(public(r.Context(), err))
 	}
 	if usage {
 		err = errors.Join(sse.send(as.event(last, nil)), sse.send(as.closing(out.usage(p), out.report(p))))

@@ -48,9 +48,8 @@ func (s *Server) serve(e endpoint) http.HandlerFunc {
 // fail is the one place that writes errors. It writes nothing where the answer has
 // begun or nobody is there to read.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
-	if s.stopping(r.Context()) {
-		err = openai.Unavailable("the server is shutting down; try another replica", time.Second, err)
-	} else if r.Context().Err() != nil {
+	err = public(r.Context(), err)
+	if r.Context().Err() != nil && !stopping(r.Context()) {
 		note(r.Context(), func(n *notes) { n.status, n.err = statusClientGone, err })
 		return
 	}
@@ -67,8 +66,15 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // stopping says that the request was ended by the server's own shutdown.
-func (s *Server) stopping(ctx context.Context) bool {
-	return errors.Is(context.Cause(ctx), errShutdown)
+func stopping(ctx context.Context) bool { return errors.Is(context.Cause(ctx), errShutdown) }
+
+// public tells a request that the shutdown ended what happened to it; other errors
+// stay as they are.
+func public(ctx context.Context, err error) error {
+	if stopping(ctx) {
+		return openai.Unavailable("the server is shutting down; try another replica", time.Second, err)
+	}
+	return err
 }
 
 func writeJSON(w http.ResponseWriter, v any) error {

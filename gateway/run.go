@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -41,7 +43,7 @@ func (s *Server) run(ctx context.Context, p *plan, arrived time.Time, send func(
 	for range min(sideBySide, p.choices()) {
 		workers.Go(func() {
 			for i := range next {
-				c, report, err := p.generate(ctx, i, guarded)
+				c, report, err := p.generateSafely(ctx, i, guarded)
 				s.metrics.text(p, c, report, arrived)
 				guard.Lock()
 				out.add(report)
@@ -62,6 +64,17 @@ func (s *Server) run(ctx context.Context, p *plan, arrived time.Time, send func(
 	workers.Wait()
 	note(ctx, func(n *notes) { n.report = out.Report; n.promptTokens = p.promptTokens() })
 	return out, context.Cause(ctx)
+}
+
+// generateSafely turns a panic into an error: one choice's bug must not end the
+// process, and nobody above a goroutine can catch it.
+func (p *plan) generateSafely(ctx context.Context, i int, send func(piece) error) (c *choice, r decode.Report, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			c, err = &choice{plan: p, index: i}, fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return p.generate(ctx, i, send)
 }
 
 func (o *outcome) add(r decode.Report) {

@@ -411,3 +411,23 @@ func TestChangedCountsPositionsWhoseTopTokenMoved(t *testing.T) {
 		t.Errorf("%+v, %v; counted %d, %v", report, err, changed, kl)
 	}
 }
+
+type crashing struct{}
+
+func (crashing) Open(context.Context, string, PairPrompts) (PairSequence, error) {
+	return crashing{}, nil
+}
+
+func (crashing) Rows(context.Context, []eft.Token, []eft.Token) ([]eft.PairRows, error) {
+	panic("a bug")
+}
+
+func (crashing) Close() {}
+
+func TestAPanicOfAPairIsAnError(t *testing.T) {
+	r := request(model("b"), pair("p"))
+	r.Experts[0].Small = crashing{}
+	if _, err := Run(t.Context(), r, nil); err == nil || !strings.Contains(err.Error(), "panic: a bug") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 
 	"github.com/graft-gateway/graft/eft"
@@ -44,6 +45,12 @@ func (l *loop) fetch(ctx context.Context) error {
 			continue
 		}
 		pending.Go(func() {
+			// Nobody above a goroutine can catch a panic: it would end the process.
+			defer func() {
+				if v := recover(); v != nil {
+					cancel(fmt.Errorf("pair %d: panic: %v\n%s", i, v, debug.Stack()))
+				}
+			}()
 			rows, err := pair.Rows(ctx, l.generated, l.path)
 			if f.pairs[i], err = rows, l.checked(len(rows), err); err != nil {
 				cancel(fmt.Errorf("pair %d: %w", i, err))

@@ -1,0 +1,224 @@
+package cli
+
+import (
+	"bytes"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/goccy/go-yaml"
+
+	"github.com/graft-gateway/graft/gateway"
+	"github.com/graft-gateway/graft/models/onnx"
+)
+
+// Config is the configuration file. Unknown keys are errors.
+type Config struct {
+	// Listen is the address to serve on; empty is 127.0.0.1:8080.
+	Listen string `yaml:"listen"`
+	// KeysEnv names the environment variable that holds the clients' API keys,
+	// separated by commas; empty is GRAFT_API_KEYS. Without keys in it everybody
+	// may call.
+	KeysEnv     string               `yaml:"keys_env"`
+	ONNXRuntime ONNXRuntime          `yaml:"onnxruntime"`
+	Limits      Limits               `yaml:"limits"`
+	Bases       ordered[BaseModel]   `yaml:"bases"`
+	Experts     ordered[ExpertPair]  `yaml:"experts"`
+	Routes      ordered[RouteConfig] `yaml:"routes"`
+}
+
+// ONNXRuntime says where the library lies; empty searches for it.
+type ONNXRuntime struct {
+	Library string `yaml:"library"`
+}
+
+// Limits are those of the server; zero values are its defaults.
+type Limits struct {
+	Body     size          `yaml:"body"`
+	Running  int           `yaml:"running"`
+	Waiting  int           `yaml:"waiting"`
+	Patience time.Duration `yaml:"patience"`
+	Grace    time.Duration `yaml:"grace"`
+}
+
+// BaseModel is a base in process.
+type BaseModel struct {
+	Folder  string `yaml:"folder"` // a model folder, or embedded:NAME
+	Runtime `yaml:",inline"`
+}
+
+// ExpertPair is a tuned and an untuned small model, each a folder or embedded:NAME.
+type ExpertPair struct {
+	Tuned   string `yaml:"tuned"`
+	Untuned string `yaml:"untuned"`
+	Runtime `yaml:",inline"`
+}
+
+// Runtime says how a model runs; zero values are the runtime's defaults.
+type Runtime struct {
+	Provider onnx.Provider `yaml:"provider"` // auto, cuda, tensorrt or cpu; empty is auto
+	Device   int           `yaml:"device"`   // which GPU
+	Threads  int           `yaml:"threads"`
+	Graph    string        `yaml:"graph"`   // file in the folder; empty is model.onnx or onnx/model.onnx
+	Context  int           `yaml:"context"` // shortens the model's; 0 does not
+}
+
+// RouteConfig is a model as clients see it.
+type RouteConfig struct {
+	Base    string           `yaml:"base"`
+	Experts ordered[float64] `yaml:"experts"` // name → weight; the order is that of the pairs
+	Bounds  Bounds           `yaml:"bounds"`
+	Prompt  Prompt           `yaml:"prompt"`
+	// Logprobs caps what a client may ask for; 0 is 20, -1 the whole vocabulary.
+	Logprobs struct {
+		Chat        int `yaml:"chat"`
+		Completions int `yaml:"completions"`
+	} `yaml:"logprobs"`
+}
+
+// Bounds are least and most of the knobs; absent ones are 0 … 2.
+type Bounds struct {
+	Strength *[2]float64 `yaml:"strength"`
+	Experts  *[2]float64 `yaml:"experts"`
+	Base     *[2]float64 `yaml:"base"`
+}
+
+// Prompt says what each role sees of a conversation: chat (the route's template,
+// and the default), plain (the messages' text alone), or a template file.
+type Prompt struct {
+	Base    string `yaml:"base"`
+	Tuned   string `yaml:"tuned"`
+	Untuned string `yaml:"untuned"`
+}
+
+//go:embed demo.yaml
+var demoConfig []byte
+
+// loadConfig reads a file, or the embedded demonstration if path is empty. What is
+// wrong in it is told with line and column.
+func loadConfig(path string) (Config, error) {
+	data, name := demoConfig, "the built-in configuration"
+	if path != "" {
+		var err error
+		if data, err = os.ReadFile(path); err != nil {
+			return Config{}, fmt.Errorf("configuration: %w", err)
+		}
+		name = path
+	}
+	config := Config{}
+	decoder := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict())
+	if err := decoder.Decode(&config); err != nil && !errors.Is(err, io.EOF) {
+		return config, fmt.Errorf("%s: %s", name, yaml.FormatError(err, false, true))
+	}
+	if config.Listen == "" {
+		config.Listen = "127.0.0.1:8080"
+	}
+	if config.KeysEnv == "" {
+		config.KeysEnv = "GRAFT_API_KEYS"
+	}
+	if err := config.check(); err != nil {
+		return config, fmt.Errorf("%s: %w", name, err)
+	}
+	return config, nil
+}
+
+// check finds what the grammar cannot: names that lead nowhere, numbers that mean
+// nothing.
+func (c *Config) check() error {
+	if len(c.Routes.names) == 0 {
+		return errors.New("routes: there are none; a route is what clients call as a model")
+	}
+	if l := c.Limits; l.Body < 0 || l.Running < 0 || l.Waiting < 0 || l.Patience < 0 || l.Grace < 0 {
+		return errors.New("limits: none may be negative")
+	}
+	for _, name := range c.Bases.names {
+		if c.Bases.values[name].Folder == "" {
+			return fmt.Errorf("bases.%s: folder is missing; name a model folder or embedded:NAME", name)
+		}
+	}
+	for _, name := range c.Experts.names {
+		if e := c.Experts.values[name]; e.Tuned == "" || e.Untuned == "" {
+			return fmt.Errorf("experts.%s: needs tuned and untuned, each a model folder or embedded:NAME", name)
+		}
+	}
+	for _, name := range c.Routes.names {
+		if err := c.checkRoute(c.Routes.values[name]); err != nil {
+			return fmt.Errorf("routes.%s: %w", name, err)
+		}
+		if slices.Contains([]byte(name), '@') {
+			return fmt.Errorf("routes.%s: a name cannot hold '@', which separates a strength", name)
+		}
+	}
+	return nil
+}
+
+func (c *Config) checkRoute(r RouteConfig) error {
+	if _, ok := c.Bases.values[r.Base]; !ok {
+		return fmt.Errorf("base %q is not among bases: %v", r.Base, c.Bases.names)
+	}
+	bounds := r.Bounds.orDefault()
+	for knob, b := range map[string][2]float64{"strength": bounds.Strength, "experts": bounds.Weight, "base": bounds.Base} {
+		if !(b[0] >= 0 && b[0] <= b[1]) {
+			return fmt.Errorf("bounds.%s: [%v, %v] must be two numbers, 0 or more, the smaller first", knob, b[0], b[1])
+		}
+	}
+	for _, name := range r.Experts.names {
+		if _, ok := c.Experts.values[name]; !ok {
+			return fmt.Errorf("expert %q is not among experts: %v", name, c.Experts.names)
+		}
+		if w := r.Experts.values[name]; !(w >= bounds.Weight[0] && w <= bounds.Weight[1]) {
+			return fmt.Errorf("experts.%s: weight %v is out of the route's bounds %v … %v", name, w, bounds.Weight[0], bounds.Weight[1])
+		}
+	}
+	return nil
+}
+
+func (b Bounds) orDefault() gateway.Bounds {
+	out := gateway.DefaultBounds()
+	for _, x := range []struct{ dst, src *[2]float64 }{{&out.Strength, b.Strength}, {&out.Weight, b.Experts}, {&out.Base, b.Base}} {
+		if x.src != nil {
+			*x.dst = *x.src
+		}
+	}
+	return out
+}
+
+// ordered is a map that keeps the order of the file.
+type ordered[T any] struct {
+	names  []string
+	values map[string]T
+}
+
+// UnmarshalYAML decodes the entries as strictly as the file.
+func (o *ordered[T]) UnmarshalYAML(decode func(any) error) error {
+	var order yaml.MapSlice
+	if err := decode(&order); err != nil {
+		return err
+	}
+	for _, item := range order {
+		o.names = append(o.names, fmt.Sprint(item.Key))
+	}
+	return decode(&o.values)
+}
+
+// size is a number of bytes, written as 4MiB.
+type size int64
+
+// UnmarshalYAML reads a number with a unit.
+func (s *size) UnmarshalYAML(decode func(any) error) error {
+	var text string
+	if err := decode(&text); err != nil {
+		return err
+	}
+	n, err := humanize.ParseBytes(text)
+	if err != nil {
+		return fmt.Errorf("%q is no size; write it as 4MiB", text)
+	}
+	*s = size(n)
+	return nil
+}

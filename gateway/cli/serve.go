@@ -1,0 +1,133 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/graft-gateway/graft/gateway"
+	"github.com/graft-gateway/graft/models/onnx"
+)
+
+// serve is the command that answers requests.
+type serve struct {
+	Config  string `help:"Configuration file; without one the embedded family is served." placeholder:"FILE" type:"existingfile"`
+	Listen  string `help:"Address to serve on, in place of the configuration's; port 0 takes a free one." placeholder:"ADDR"`
+	Library string `help:"ONNX Runtime library, before every other place it is searched in." placeholder:"FILE" name:"onnxruntime"`
+}
+
+// Run serves until ctx is done.
+func (s *serve) Run(ctx context.Context, log *slog.Logger) (err error) {
+	config, err := loadConfig(s.Config)
+	if err != nil {
+		return err
+	}
+	if s.Listen != "" {
+		config.Listen = s.Listen
+	}
+	listener, err := listen(config.Listen)
+	if err != nil {
+		return err
+	}
+	defer listener.Close() // again after Serve did it, for the ways out before
+	began := time.Now()
+	env, err := s.runtime(config)
+	if err != nil {
+		return err
+	}
+	wiring := newWiring(env, filepath.Dir(s.Config))
+	defer func() { err = errors.Join(err, wiring.close(), env.Close()) }()
+	routes, err := wiring.routes(config)
+	if err != nil {
+		return err
+	}
+	for _, m := range wiring.order {
+		provider, note := m.Provider()
+		log.Debug("model", "name", m.Name(), "provider", provider, "note", note, "context", m.Context())
+	}
+	server := gateway.New(gateway.Config{
+		Routes: routes, Keys: keys(config.KeysEnv), Log: log, Metrics: registry(env),
+		Limits: gateway.Limits{
+			Body: int64(config.Limits.Body), Running: config.Limits.Running, Waiting: config.Limits.Waiting,
+			Patience: config.Limits.Patience, Grace: config.Limits.Grace,
+		},
+	})
+	log.Info("listening", "addr", listener.Addr().String(), "routes", len(routes), "models", len(wiring.order),
+		"onnxruntime", env.Version(), "provider", providers(wiring), "seconds", time.Since(began).Seconds())
+	return server.Serve(ctx, listener)
+}
+
+// providers sums up what computes the models.
+func providers(w *wiring) string {
+	seen := []string{}
+	for _, m := range w.order {
+		p, _ := m.Provider()
+		if !strings.Contains(strings.Join(seen, ","), string(p)) {
+			seen = append(seen, string(p))
+		}
+	}
+	return strings.Join(seen, ",")
+}
+
+// listen takes the address, and says what to do where that cannot be had.
+func listen(addr string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", addr)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("%s is in use by another program: stop it, or choose another address with --listen (port 0 takes a free one)", addr)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("%s may not be used by this user: choose a port above 1023 with --listen", addr)
+	case err != nil:
+		return nil, fmt.Errorf("cannot listen on %q, want HOST:PORT such as 127.0.0.1:8080: %w", addr, err)
+	}
+	return listener, nil
+}
+
+// runtime finds and starts ONNX Runtime.
+func (s *serve) runtime(config Config) (*onnx.Environment, error) {
+	path, err := onnx.Locate(onnx.Search{
+		Flag: s.Library, Environment: os.Getenv(onnx.LibraryVariable), Configured: config.ONNXRuntime.Library,
+		Folders: onnx.CacheFolders(onnx.Roots()...),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return onnx.Start(path)
+}
+
+// keys reads the clients' keys.
+func keys(variable string) []string {
+	var keys []string
+	for key := range strings.SplitSeq(os.Getenv(variable), ",") {
+		if key = strings.TrimSpace(key); key != "" {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// registry holds what the process and the runtime tell of themselves; the gateway
+// adds its own.
+func registry(env *onnx.Environment) *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	gauge := func(name, help string, value func(onnx.Counts) float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return value(env.Counts()) })
+	}
+	r.MustRegister(
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		gauge("graft_native_buffers", "Pieces of native memory that are held.", func(c onnx.Counts) float64 { return float64(c.Buffers) }),
+		gauge("graft_native_bytes", "Their size.", func(c onnx.Counts) float64 { return float64(c.Bytes) }),
+		gauge("graft_native_sessions", "Loaded graphs.", func(c onnx.Counts) float64 { return float64(c.Sessions) }),
+	)
+	return r
+}

@@ -1,0 +1,205 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/graft-gateway/graft/gateway"
+	"github.com/graft-gateway/graft/gateway/openai"
+	"github.com/graft-gateway/graft/models"
+	"github.com/graft-gateway/graft/models/chattemplate"
+	"github.com/graft-gateway/graft/models/demo"
+	"github.com/graft-gateway/graft/models/onnx"
+)
+
+// wiring turns a configuration into routes. It owns the models: each folder is
+// loaded once for each way to run it, however many routes have it, and closed by
+// close.
+type wiring struct {
+	env    *onnx.Environment
+	dir    string // of the configuration file; relative folders start there
+	loaded map[loadKey]*models.Model
+	order  []*models.Model
+}
+
+// loadKey tells loaded models apart.
+type loadKey struct {
+	folder string
+	run    Runtime
+}
+
+func newWiring(env *onnx.Environment, dir string) *wiring {
+	return &wiring{env: env, dir: dir, loaded: map[loadKey]*models.Model{}}
+}
+
+// close closes all models, the last one first.
+func (w *wiring) close() error {
+	var errs []error
+	for i := len(w.order) - 1; i >= 0; i-- {
+		errs = append(errs, w.order[i].Close())
+	}
+	return errors.Join(errs...)
+}
+
+// routes loads what the configuration's routes are made of.
+func (w *wiring) routes(c Config) ([]*gateway.Route, error) {
+	var routes []*gateway.Route
+	for _, name := range c.Routes.names {
+		route, err := w.route(c, name)
+		if err != nil {
+			return nil, fmt.Errorf("routes.%s: %w", name, err)
+		}
+		routes = append(routes, route)
+	}
+	return routes, nil
+}
+
+func (w *wiring) route(c Config, name string) (*gateway.Route, error) {
+	config := c.Routes.values[name]
+	large := c.Bases.values[config.Base]
+	model, err := w.model(large.Folder, large.Runtime)
+	if err != nil {
+		return nil, err
+	}
+	var pairs []*models.Pair
+	for _, expert := range config.Experts.names {
+		pair, err := w.pair(c.Experts.values[expert])
+		if err != nil {
+			return nil, fmt.Errorf("expert %s: %w", expert, err)
+		}
+		if err := models.CheckVocabularies(model, pair.Tuned()); err != nil {
+			return nil, fmt.Errorf("expert %s: %w", expert, err)
+		}
+		pairs = append(pairs, pair)
+	}
+	return w.assemble(name, config, model, pairs)
+}
+
+// assemble makes a route of loaded parts. Template and end tokens are those of the
+// first tuned model, the base's own on a route without experts.
+func (w *wiring) assemble(name string, config RouteConfig, model *models.Model, pairs []*models.Pair) (*gateway.Route, error) {
+	speaker, context := model, model.Context()
+	for i, pair := range pairs {
+		if i == 0 {
+			speaker = pair.Tuned()
+		}
+		context = min(context, pair.Context())
+	}
+	prompters, err := w.prompters(config.Prompt, speaker)
+	if err != nil {
+		return nil, err
+	}
+	vocabulary := speaker.Vocabulary()
+	route := &gateway.Route{
+		Name: name, BaseName: config.Base, Base: base{model}, Prompter: prompters.base,
+		Text: text{speaker.Tokenizer()}, Vocabulary: vocabulary, Ends: speaker.Ends(), Context: context,
+		Bounds: config.Bounds.orDefault(), Created: time.Now().Unix(),
+		TopLogprobs:        logprobsCap(config.Logprobs.Chat, vocabulary.Size()),
+		CompletionLogprobs: logprobsCap(config.Logprobs.Completions, vocabulary.Size()),
+		Info:               openai.TokenizerInfo{BOSToken: speaker.BOS(), EOSToken: speaker.EOS(), ModelMaxLength: context},
+	}
+	for i, pair := range pairs {
+		expert := config.Experts.names[i]
+		route.Experts = append(route.Experts, gateway.Expert{
+			Name: expert, Small: small{pair}, Tuned: prompters.tuned, Untuned: prompters.untuned, Weight: config.Experts.values[expert],
+		})
+	}
+	return route, nil
+}
+
+// logprobsCap reads a cap of the configuration.
+func logprobsCap(configured, vocabulary int) int {
+	switch {
+	case configured < 0:
+		return vocabulary
+	case configured == 0:
+		return min(20, vocabulary)
+	}
+	return min(configured, vocabulary)
+}
+
+// prompters are what each role sees of a conversation.
+type prompters struct{ base, tuned, untuned gateway.Prompter }
+
+func (w *wiring) prompters(config Prompt, speaker *models.Model) (p prompters, err error) {
+	for _, role := range []struct {
+		name, how string
+		dst       *gateway.Prompter
+	}{{"base", config.Base, &p.base}, {"tuned", config.Tuned, &p.tuned}, {"untuned", config.Untuned, &p.untuned}} {
+		switch role.how {
+		case "", "chat":
+			*role.dst = chat{speaker}
+		case "plain":
+			*role.dst = plain{speaker}
+		default:
+			source, err := os.ReadFile(w.path(role.how))
+			if err != nil {
+				return p, fmt.Errorf("prompt.%s: must be chat, plain or a template file: %w", role.name, err)
+			}
+			template, err := chattemplate.Parse(string(source))
+			if err != nil {
+				return p, fmt.Errorf("prompt.%s: %s: %w", role.name, role.how, err)
+			}
+			*role.dst = templated{template, speaker}
+		}
+	}
+	return p, nil
+}
+
+func (w *wiring) pair(config ExpertPair) (*models.Pair, error) {
+	tuned, err := w.model(config.Tuned, config.Runtime)
+	if err != nil {
+		return nil, err
+	}
+	untuned, err := w.model(config.Untuned, config.Runtime)
+	if err != nil {
+		return nil, err
+	}
+	return models.NewPair(tuned, untuned)
+}
+
+// model loads a folder, or finds it loaded.
+func (w *wiring) model(folder string, run Runtime) (*models.Model, error) {
+	key := loadKey{folder, run}
+	if m, ok := w.loaded[key]; ok {
+		return m, nil
+	}
+	files, err := w.folder(folder)
+	if err != nil {
+		return nil, err
+	}
+	m, err := models.Load(w.env, files, models.Options{
+		Graph: run.Graph, Provider: run.Provider, Device: run.Device, Threads: run.Threads, Context: run.Context,
+	})
+	if err != nil {
+		return nil, err
+	}
+	w.loaded[key] = m
+	w.order = append(w.order, m)
+	return m, nil
+}
+
+// folder finds a model folder on disk or in the binary.
+func (w *wiring) folder(name string) (models.Folder, error) {
+	member, embedded := strings.CutPrefix(name, "embedded:")
+	if !embedded {
+		return models.OpenFolder(w.path(name))
+	}
+	files, err := demo.Folder(member)
+	if errors.Is(err, fs.ErrNotExist) {
+		return models.Folder{}, fmt.Errorf("%s is not in the embedded family: %s", name, strings.Join(demo.Names(), ", "))
+	}
+	return models.InMemory(name, files), err
+}
+
+func (w *wiring) path(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(w.dir, name)
+}

@@ -1,0 +1,172 @@
+package models
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/graft-gateway/graft/eft"
+	"github.com/graft-gateway/graft/models/chattemplate"
+	"github.com/graft-gateway/graft/models/onnx"
+	"github.com/graft-gateway/graft/models/tokenizer"
+)
+
+// Options say how to load a model. Their zero value suits most.
+type Options struct {
+	Graph    string        // file in the folder; empty: model.onnx or onnx/model.onnx
+	Provider onnx.Provider // empty: CUDA if it loads, else CPU
+	Device   int           // which GPU
+	Threads  int           // of one run; 0: the runtime's default
+	Context  int           // shortens the model's own; 0 does not
+}
+
+// Model is a loaded model folder. It owns its session and is safe for concurrent
+// use.
+type Model struct {
+	name      string
+	tokenizer *tokenizer.Tokenizer
+	template  *chattemplate.Template // nil if the folder has none
+	config    config
+	session   *onnx.Session
+}
+
+// Load reads a folder and opens its graph. The model belongs to the caller, who
+// closes it before env.
+func Load(env *onnx.Environment, folder Folder, o Options) (*Model, error) {
+	m, err := read(folder)
+	if err != nil {
+		return nil, err
+	}
+	if o.Context > m.config.context {
+		return nil, fmt.Errorf("model %s has a context of %d tokens, %d are asked for", m.name, m.config.context, o.Context)
+	}
+	if o.Context > 0 {
+		m.config.context = o.Context
+	}
+	source, err := folder.graph(o.Graph)
+	if err != nil {
+		return nil, err
+	}
+	m.session, err = onnx.OpenSession(env, source, onnx.Options{Provider: o.Provider, Device: o.Device, Threads: o.Threads, Context: m.config.context})
+	if err != nil {
+		return nil, fmt.Errorf("model %s: %w", m.name, err)
+	}
+	if scored, size := m.session.Vocabulary(), m.Vocabulary().Size(); scored < size {
+		return nil, errors.Join(fmt.Errorf("model %s scores %d ids, its tokenizer has %d", m.name, scored, size), m.Close())
+	}
+	return m, nil
+}
+
+// read reads everything but the graph.
+func read(folder Folder) (*Model, error) {
+	data, err := folder.read("tokenizer.json")
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{name: folder.String()}
+	if m.tokenizer, err = tokenizer.Load(data); err != nil {
+		return nil, fmt.Errorf("model folder %s: %w", folder, err)
+	}
+	if m.config, err = folder.config(m.tokenizer); err != nil {
+		return nil, err
+	}
+	if m.template, err = folder.template(); err != nil {
+		return nil, fmt.Errorf("model folder %s: %w", folder, err)
+	}
+	return m, nil
+}
+
+// template parses the folder's chat template, nil if it has none.
+func (f Folder) template() (*chattemplate.Template, error) {
+	source, err := f.readOptional("chat_template.jinja")
+	if err != nil {
+		return nil, err
+	}
+	if source == nil {
+		config, err := f.readOptional("tokenizer_config.json")
+		if err != nil || config == nil {
+			return nil, err
+		}
+		text, err := chattemplate.FromConfig(config)
+		if err != nil || text == "" {
+			return nil, err
+		}
+		source = []byte(text)
+	}
+	t, err := chattemplate.Parse(string(source))
+	if err != nil {
+		return nil, fmt.Errorf("chat template: %w", err)
+	}
+	return t, nil
+}
+
+// Close frees the session. Sequences must be closed before.
+func (m *Model) Close() error { return m.session.Close() }
+
+// Name is where the model came from.
+func (m *Model) Name() string { return m.name }
+
+// Tokenizer turns text into the model's tokens.
+func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.tokenizer }
+
+// Vocabulary is the tokenizer's.
+func (m *Model) Vocabulary() *eft.Vocabulary { return m.tokenizer.Vocabulary() }
+
+// Ends are the tokens that end a text.
+func (m *Model) Ends() []eft.Token { return m.config.ends }
+
+// Context is how many tokens a text can have.
+func (m *Model) Context() int { return m.config.context }
+
+// Provider is what computes the model, and a note if it is not what was wished for.
+func (m *Model) Provider() (onnx.Provider, string) {
+	return m.session.Provider(), m.session.ProviderNote()
+}
+
+// BOS and EOS are the special tokens that begin and end texts, empty if the folder
+// names none.
+func (m *Model) BOS() string { return m.config.bos }
+
+// EOS is described at BOS.
+func (m *Model) EOS() string { return m.config.eos }
+
+// ErrNoTemplate says that a model cannot chat.
+var ErrNoTemplate = errors.New("the model has no chat template")
+
+// Prompt renders a conversation with the model's template and returns the tokens
+// that an answer continues. A template that refuses the conversation gives its own
+// message.
+func (m *Model) Prompt(ctx context.Context, messages []chattemplate.Message) ([]eft.Token, error) {
+	if m.template == nil {
+		return nil, fmt.Errorf("%s: %w", m.name, ErrNoTemplate)
+	}
+	return m.PromptWith(ctx, m.template, messages)
+}
+
+// PromptWith is Prompt with another template.
+func (m *Model) PromptWith(ctx context.Context, template *chattemplate.Template, messages []chattemplate.Message) ([]eft.Token, error) {
+	text, err := template.RenderInput(ctx, chattemplate.Input{
+		Messages: messages, AddGenerationPrompt: true,
+		BOSToken: m.config.bos, EOSToken: m.config.eos, Now: time.Now(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	// The template writes the special tokens itself.
+	return m.tokenizer.Encode(text, false), nil
+}
+
+// CheckVocabularies fails if two models do not share a vocabulary, and names the
+// first ids that differ.
+func CheckVocabularies(a, b *Model) error {
+	va, vb := a.Vocabulary(), b.Vocabulary()
+	if va.Fingerprint() == vb.Fingerprint() {
+		return nil
+	}
+	text := ""
+	for _, id := range va.Differences(vb, 3) {
+		text += fmt.Sprintf("; id %d is %q and %q", id, va.Piece(id), vb.Piece(id))
+	}
+	return fmt.Errorf("models %s (%d ids) and %s (%d ids) have different vocabularies and cannot be mixed%s", a.name, va.Size(), b.name, vb.Size(), text)
+}
