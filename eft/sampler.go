@@ -51,8 +51,10 @@ func (s *Sampler) Next(c *Combination, generated []Token) (Token, error) {
 	if s.params.Temperature == 0 {
 		return top, nil
 	}
+	// Against the best one, so that a tiny temperature gives 0 and −∞, not all −∞.
+	best := s.scores[top]
 	for id := range s.scores {
-		s.scores[id] /= s.params.Temperature
+		s.scores[id] = (s.scores[id] - best) / s.params.Temperature
 	}
 	s.filter(top)
 	return s.perturbed(newNoise(s.params.Seed, len(generated)), top), nil

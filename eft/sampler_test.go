@@ -124,6 +124,7 @@ func TestGreedyTakesTheLowestOfEquals(t *testing.T) {
 		p    Params
 		want Token
 	}{
+		"tiny temperature": {probs(.3, .1, .6), Params{Temperature: 1e-320, TopP: .9, MinP: .1}, 2},
 		"tie":              {probs(.1, .4, .4, .1), Params{TopP: 1}, 1},
 		"filters beside":   {probs(.1, .3, .6), Params{TopP: .01, TopK: 1, MinP: 1}, 2},
 		"seed beside":      {probs(.1, .3, .6), Params{TopP: 1, Seed: 99}, 2},
