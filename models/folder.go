@@ -24,7 +24,7 @@ type Folder struct {
 func OpenFolder(dir string) (Folder, error) {
 	info, err := os.Stat(dir)
 	if err != nil {
-		return Folder{}, fmt.Errorf("model folder: %w", err)
+		return Folder{}, fmt.Errorf("model folder %s cannot be opened: %w", dir, errors.Unwrap(err))
 	}
 	if !info.IsDir() {
 		return Folder{}, fmt.Errorf("model folder %s is a file; name the folder that holds model.onnx and tokenizer.json", dir)

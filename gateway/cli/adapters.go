@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"strings"
 
@@ -81,9 +82,24 @@ func templateMessages(messages []openai.Message) []chattemplate.Message {
 		if role == "developer" {
 			role = "system"
 		}
-		out = append(out, chattemplate.Message{Role: role, Content: m.Content, Name: m.Name, ToolCallID: m.ToolCallID})
+		out = append(out, chattemplate.Message{Role: role, Content: m.Content, Extra: extra(m)})
 	}
 	return out
+}
+
+// extra are the members that few messages have, nil for none.
+func extra(m openai.Message) json.RawMessage {
+	if m.Name == "" && m.ToolCallID == "" {
+		return nil
+	}
+	object, err := json.Marshal(struct {
+		Name       string `json:"name,omitempty"`
+		ToolCallID string `json:"tool_call_id,omitempty"`
+	}{m.Name, m.ToolCallID})
+	if err != nil {
+		panic("two strings that do not marshal: " + err.Error())
+	}
+	return object
 }
 
 // text is a tokenizer as the gateway wants it.

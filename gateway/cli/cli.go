@@ -22,8 +22,7 @@ type commands struct {
 func Main(args []string) int {
 	var c commands
 	parser := kong.Must(&c, kong.Name("graft"),
-		kong.Description("A gateway that makes a large language model behave as if it had been fine-tuned, while it decodes."),
-		kong.UsageOnError())
+		kong.Description("A gateway that makes a large language model behave as if it had been fine-tuned, while it decodes."))
 	parsed, err := parser.Parse(args)
 	if err != nil {
 		parser.FatalIfErrorf(err)

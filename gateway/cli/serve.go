@@ -21,7 +21,7 @@ import (
 
 // serve is the command that answers requests.
 type serve struct {
-	Config  string `help:"Configuration file; without one the embedded family is served." placeholder:"FILE" type:"existingfile"`
+	Config  string `help:"Configuration file; without one the embedded family is served." placeholder:"FILE"`
 	Listen  string `help:"Address to serve on, in place of the configuration's; port 0 takes a free one." placeholder:"ADDR"`
 	Library string `help:"ONNX Runtime library, before every other place it is searched in." placeholder:"FILE" name:"onnxruntime"`
 }

@@ -1,0 +1,115 @@
+package e2e
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/graft-gateway/graft"
+
+// house says which of our packages a room may import, and why no others. A room is a
+// folder with all below it, unless a longer entry names the folder.
+var house = map[string]struct {
+	may []string
+	why string
+}{
+	"":                    {[]string{"gateway/cli"}, "main starts the commands and does nothing else"},
+	"eft":                 {nil, "the method is pure: anybody can read, test and reuse it alone"},
+	"eft/decode":          {[]string{"eft"}, "the loop declares what it needs and knows no model or server"},
+	"models":              {[]string{"eft", "models"}, "models are handed in by cli and know nobody who uses them"},
+	"models/onnx":         {[]string{"eft"}, "a runtime knows rows and tokens, not folders or templates"},
+	"models/tokenizer":    {[]string{"eft"}, "others may use it alone"},
+	"models/chattemplate": {nil, "others may use it alone"},
+	"models/demo":         {nil, "files and questions, nothing that runs"},
+	"gateway":             {[]string{"eft", "eft/decode", "gateway/openai"}, "the face speaks eft's types; models and bases come in by its interfaces"},
+	"gateway/openai":      {[]string{"eft"}, "the wire knows no route and no model"},
+	"gateway/cli":         {[]string{"eft", "eft/decode", "gateway", "gateway/openai", "models", "models/onnx", "models/tokenizer", "models/chattemplate", "models/demo"}, "the only room that imports everything"},
+	"e2e":                 {[]string{"models/demo"}, "stories see what users see, and the questions"},
+}
+
+type listed struct {
+	ImportPath             string
+	Imports, TestImports   []string
+	XTestImports, CgoFiles []string
+	Standard               bool
+}
+
+func packages(t *testing.T) []listed {
+	t.Helper()
+	command := exec.Command("go", "list", "-json=ImportPath,Imports,TestImports,XTestImports,CgoFiles", "./...")
+	command.Dir = root
+	out, err := command.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []listed
+	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+// room is the part of an import path below the module, and whether it is ours.
+func room(path string) (string, bool) {
+	if path == module {
+		return "", true
+	}
+	return strings.CutPrefix(path, module+"/")
+}
+
+func TestImportsRunOneWay(t *testing.T) {
+	for _, p := range packages(t) {
+		name, _ := room(p.ImportPath)
+		rules, known := house[name]
+		if !known {
+			t.Errorf("%s is a room that the house does not know: add it with what it may import, and why", name)
+			continue
+		}
+		for _, path := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
+			other, ours := room(path)
+			if ours && other != name && !slices.Contains(rules.may, other) {
+				t.Errorf("%s imports %s: %s", name, other, rules.why)
+			}
+			if !ours && strings.HasPrefix(name, "eft") && strings.Contains(path, ".") {
+				t.Errorf("%s imports %s: eft needs the standard library and nothing else", name, path)
+			}
+		}
+	}
+}
+
+func TestForeignLibrariesHaveOneRoom(t *testing.T) {
+	for _, rule := range []struct{ library, only, why string }{
+		{"github.com/yalue/onnxruntime_go", "models/onnx", "one owner for native objects"},
+		{"github.com/go-chi/chi/v5", "gateway", "all routes in one file"},
+		{"github.com/alecthomas/kong", "gateway/cli", "commands belong to cli"},
+		{"github.com/goccy/go-yaml", "gateway/cli", "configuration belongs to cli"},
+		{"github.com/dlclark/regexp2", "models/tokenizer", "foreign patterns are tokenizers' alone"},
+	} {
+		for _, p := range packages(t) {
+			name, _ := room(p.ImportPath)
+			for _, path := range p.Imports {
+				if (path == rule.library || strings.HasPrefix(path, rule.library+"/")) && name != rule.only {
+					t.Errorf("%s imports %s, whose place is %s: %s", name, path, rule.only, rule.why)
+				}
+			}
+		}
+	}
+}
+
+func TestCgoStaysInOneRoom(t *testing.T) {
+	for _, p := range packages(t) {
+		if name, _ := room(p.ImportPath); len(p.CgoFiles) > 0 && name != "models/onnx" {
+			t.Errorf("%s has C in it (%v): C is confined to models/onnx", name, p.CgoFiles)
+		}
+	}
+}

@@ -1,0 +1,126 @@
+package e2e
+
+import (
+	"bufio"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// golden is a case that PyTorch computed with the plain formula on the same weights;
+// models/demo/golden.py makes them.
+type golden struct {
+	ID        string
+	PromptIDs []int `json:"prompt_ids"`
+	Experts   []string
+	Strength  float64
+	Tokens    []int
+	Gaps      []float64   // between the best two log-probs at each token
+	Rows      [][]float64 // of the first positions, in some cases
+}
+
+func goldenCases(t *testing.T) []golden {
+	t.Helper()
+	file, err := os.Open("testdata/golden.jsonl.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	plain, err := gzip.NewReader(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []golden
+	lines := bufio.NewScanner(plain)
+	lines.Buffer(nil, 16<<20)
+	for lines.Scan() {
+		var c golden
+		if err := json.Unmarshal(lines.Bytes(), &c); err != nil {
+			t.Fatal(err)
+		}
+		cases = append(cases, c)
+	}
+	if err := lines.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return cases
+}
+
+// route is the model name that applies a case's experts.
+func (g golden) route() string {
+	if len(g.Experts) == 2 {
+		return "demo-safe"
+	}
+	return "demo"
+}
+
+// greedy returns the ids that the gateway generates for a case, and the log-probs of
+// the whole vocabulary at each position if rows is set.
+func (g golden) greedy(t *testing.T, tokens int, top int) (ids []int, rows []map[string]float64) {
+	t.Helper()
+	answer, err := ask[struct {
+		Choices []struct {
+			Logprobs struct {
+				Tokens []string
+				Top    []map[string]float64 `json:"top_logprobs"`
+			}
+		}
+	}](shared.url, "/v1/completions", object{
+		"model": g.route(), "prompt": g.PromptIDs, "max_tokens": tokens, "temperature": 0, "logprobs": top,
+		"return_tokens_as_token_ids": true, "tuning": object{"strength": g.Strength},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range answer.Choices[0].Logprobs.Tokens {
+		id, err := strconv.Atoi(strings.TrimPrefix(name, "token_id:"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, id)
+	}
+	return ids, answer.Choices[0].Logprobs.Top
+}
+
+func TestRowsAndTokensAreThoseOfPyTorch(t *testing.T) {
+	const tolerance = 1e-3
+	cases := goldenCases(t)
+	compared, nearTies, rowsCompared, worst := 0, 0, 0, 0.0
+	for _, c := range cases {
+		got, _ := c.greedy(t, len(c.Tokens), 0)
+		for i, want := range c.Tokens {
+			if i < len(got) && got[i] == want {
+				compared++
+				continue
+			}
+			if c.Gaps[i] < tolerance {
+				nearTies++ // the texts may part here, and what follows is another text
+				break
+			}
+			t.Errorf("%s: token %d is %v, PyTorch's is %d with a gap of %v", c.ID, i, got[min(i, len(got)-1):], want, c.Gaps[i])
+			break
+		}
+		if len(c.Rows) == 0 {
+			continue
+		}
+		_, rows := c.greedy(t, len(c.Rows), len(c.Rows[0]))
+		for i := range rows {
+			rowsCompared++
+			for id, want := range c.Rows[i] {
+				worst = max(worst, math.Abs(rows[i][fmt.Sprintf("token_id:%d", id)]-want))
+			}
+		}
+	}
+	t.Logf("%d cases: %d tokens equal, %d near ties; %d rows, largest difference %.2g nats", len(cases), compared, nearTies, rowsCompared, worst)
+	if worst > tolerance {
+		t.Errorf("rows differ by up to %v nats", worst)
+	}
+	if len(cases) < 800 || rowsCompared == 0 {
+		t.Errorf("%d cases and %d rows, want 100 prompts × 4 strengths × 2 sets of experts", len(cases), rowsCompared)
+	}
+}
