@@ -4,12 +4,15 @@ package tokenizer
 // printable character: printable Latin-1 bytes as themselves, the others as
 // U+0100, U+0101, … in the order of their values.
 type alphabet struct {
-	bytes map[rune]byte
-	runes [256]rune
+	runes [256]rune  // by byte
+	bytes [512]int16 // by character; −1 outside the alphabet
 }
 
 func newAlphabet() *alphabet {
-	a := &alphabet{bytes: make(map[rune]byte, 256)}
+	a := &alphabet{}
+	for i := range a.bytes {
+		a.bytes[i] = -1
+	}
 	spare := rune(0x100)
 	for b := range 256 {
 		r := rune(b)
@@ -18,7 +21,7 @@ func newAlphabet() *alphabet {
 			r = spare
 			spare++
 		}
-		a.bytes[r] = byte(b)
+		a.bytes[r] = int16(b)
 		a.runes[b] = r
 	}
 	return a
@@ -29,11 +32,10 @@ func newAlphabet() *alphabet {
 func (a *alphabet) decode(dst []byte, token string) ([]byte, bool) {
 	start := len(dst)
 	for _, r := range token {
-		b, ok := a.bytes[r]
-		if !ok {
+		if int(r) >= len(a.bytes) || a.bytes[r] < 0 {
 			return dst[:start], false
 		}
-		dst = append(dst, b)
+		dst = append(dst, byte(a.bytes[r]))
 	}
 	return dst, true
 }

@@ -1,8 +1,8 @@
 package tokenizer
 
 import (
+	"bytes"
 	"encoding/json"
-	"strings"
 	"sync"
 
 	"github.com/graft-gateway/graft/eft"
@@ -17,8 +17,10 @@ type model interface {
 // none is the id of what has no token.
 const none eft.Token = -1
 
-// pair is two neighbouring tokens.
-type pair struct{ left, right eft.Token }
+// pair is two neighbouring tokens in one word, which maps look up fastest.
+type pair uint64
+
+func newPair(left, right eft.Token) pair { return pair(left)<<32 | pair(uint32(right)) }
 
 // rule is what a merge makes of a pair: lower ranks go first.
 type rule struct {
@@ -98,36 +100,62 @@ type bpeFields struct {
 	FuseUnknown  bool    `json:"fuse_unk"`
 	ByteFallback bool    `json:"byte_fallback"`
 	IgnoreMerges bool    `json:"ignore_merges"`
-	Vocab        map[string]eft.Token
+	Vocab        vocab
 	Merges       merges
 }
 
 // newModel reads the field model and returns the vocabulary beside it.
-func newModel(raw json.RawMessage) (model, map[string]eft.Token, error) {
+func newModel(raw json.RawMessage) (model, vocab, error) {
 	if absent(raw) {
 		return nil, nil, refuse("model", "", "missing")
 	}
-	// Old files leave the type out; what has merges is BPE.
-	var f bpeFields
-	c := component{field: "model", kind: "BPE", raw: raw}
-	var head struct {
-		Type   *string
-		Merges json.RawMessage
+	kind, err := modelType(raw)
+	if err != nil {
+		return nil, nil, err
 	}
-	if err := json.Unmarshal(raw, &head); err != nil {
-		return nil, nil, c.refuse("%v", err)
-	}
-	if head.Type != nil {
-		c.kind = *head.Type
-	}
-	if c.kind != "BPE" || head.Merges == nil {
+	c := component{field: "model", kind: kind, raw: raw}
+	if kind != "BPE" {
 		return nil, nil, c.unsupported()
 	}
+	var f bpeFields
 	if err := c.read(&f); err != nil {
 		return nil, nil, err
 	}
+	if f.Vocab == nil || f.Merges == nil {
+		return nil, nil, c.refuse("vocab or merges are missing")
+	}
 	m, err := c.byteBPE(&f)
 	return m, f.Vocab, err
+}
+
+// modelType finds the type without reading the vocabulary, before which it
+// stands in all files but old ones. Those leave it out; with merges they are BPE.
+func modelType(raw json.RawMessage) (string, error) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	if start, err := d.Token(); err != nil || start != json.Delim('{') {
+		return "", refuse("model", "", "not an object")
+	}
+	kind := ""
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return "", refuse("model", "", "%v", err)
+		}
+		if key == "type" {
+			if err := d.Decode(&kind); err != nil {
+				return "", refuse("model", "", "the type is not a string")
+			}
+			return kind, nil
+		}
+		var skipped json.RawMessage
+		if err := d.Decode(&skipped); err != nil {
+			return "", refuse("model", "", "%v", err)
+		}
+		if key == "merges" {
+			kind = "BPE"
+		}
+	}
+	return kind, nil
 }
 
 // byteBPE checks f and builds the model.
@@ -178,7 +206,7 @@ func (c component) byteBPE(f *bpeFields) (*byteBPE, error) {
 // rules resolves the merges. Of a pair listed twice the later rank counts.
 func (c component) rules(m *byteBPE, f *bpeFields) error {
 	m.rules = make(map[pair]rule, len(f.Merges))
-	var joined strings.Builder
+	var joined []byte
 	for rank, merge := range f.Merges {
 		left, ok := f.Vocab[merge[0]]
 		if !ok {
@@ -188,14 +216,12 @@ func (c component) rules(m *byteBPE, f *bpeFields) error {
 		if !ok {
 			return c.refuse("merges[%d]: %q is not in the vocabulary", rank, merge[1])
 		}
-		joined.Reset()
-		joined.WriteString(merge[0])
-		joined.WriteString(merge[1])
-		id, ok := f.Vocab[joined.String()]
+		joined = append(append(joined[:0], merge[0]...), merge[1]...)
+		id, ok := f.Vocab[string(joined)]
 		if !ok {
-			return c.refuse("merges[%d]: the merged token %q is not in the vocabulary", rank, joined.String())
+			return c.refuse("merges[%d]: the merged token %q is not in the vocabulary", rank, joined)
 		}
-		m.rules[pair{left, right}] = rule{int32(rank), id}
+		m.rules[newPair(left, right)] = rule{int32(rank), id}
 	}
 	return nil
 }

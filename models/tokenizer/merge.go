@@ -53,7 +53,7 @@ func (w *word) merge(rules map[pair]rule) {
 			continue
 		}
 		right := &w.symbols[left.next]
-		if r, ok := rules[pair{left.id, right.id}]; !ok || r.id != best.id {
+		if r, ok := rules[newPair(left.id, right.id)]; !ok || r.id != best.id {
 			continue
 		}
 		left.id = best.id
@@ -75,7 +75,7 @@ func (w *word) propose(pos int32, rules map[pair]rule) {
 	if left.next < 0 {
 		return
 	}
-	if r, ok := rules[pair{left.id, w.symbols[left.next].id}]; ok {
+	if r, ok := rules[newPair(left.id, w.symbols[left.next].id)]; ok {
 		w.push(candidate{rank: r.rank, pos: pos, id: r.id})
 	}
 }

@@ -12,8 +12,8 @@ type Tokenizer struct {
 	postProcessor   postProcessor
 	decoder         decoder
 
-	ids        map[string]eft.Token // by content
-	tokens     []entry              // by id
+	ids        vocab   // by content
+	tokens     []entry // by id
 	special    map[eft.Token]bool
 	vocabulary *eft.Vocabulary
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/graft-gateway/graft/eft"
@@ -15,13 +16,21 @@ import (
 // families are the tokenizers that the exactness tests run with.
 var families = []string{"gpt2", "llama3_1", "qwen2_5"}
 
+// loaded keeps each family's tokenizer: they never change, and loading one
+// takes longer than most tests.
+var loaded sync.Map
+
 // loadFamily loads a tokenizer that testdata/install put into the cache.
 func loadFamily(t testing.TB, family string) *Tokenizer {
 	t.Helper()
+	if tok, ok := loaded.Load(family); ok {
+		return tok.(*Tokenizer)
+	}
 	tok, err := Load(readFamily(t, family))
 	if err != nil {
 		t.Fatal(err)
 	}
+	loaded.Store(family, tok)
 	return tok
 }
 

@@ -1,0 +1,236 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/graft-gateway/graft/eft"
+)
+
+type object = map[string]any
+
+// smallFile is a byte-level tokenizer of 256 bytes and "th", "the"; edit
+// changes it.
+func smallFile(t testing.TB, edit func(file object)) []byte {
+	t.Helper()
+	tokens := object{}
+	for b, r := range newAlphabet().runes {
+		tokens[string(r)] = b
+	}
+	tokens["th"], tokens["the"] = 256, 257
+	level := object{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true}
+	file := object{
+		"version":        "1.0",
+		"added_tokens":   []any{added(258, "<s>")},
+		"pre_tokenizer":  level,
+		"decoder":        level,
+		"post_processor": level,
+		"model":          object{"type": "BPE", "vocab": tokens, "merges": []any{[]string{"t", "h"}, []string{"th", "e"}}},
+	}
+	if edit != nil {
+		edit(file)
+	}
+	data, err := json.Marshal(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func added(id int, content string) object {
+	return object{"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}
+}
+
+func sequence(key string, list ...any) object {
+	return object{"type": "Sequence", key: list}
+}
+
+func splitBy(pattern object) object {
+	return object{"type": "Split", "pattern": pattern, "behavior": "Isolated", "invert": false}
+}
+
+func TestLoadRefuses(t *testing.T) {
+	set := func(key string, value any) func(object) { return func(f object) { f[key] = value } }
+	model := func(key string, value any) func(object) {
+		return func(f object) { f["model"].(object)[key] = value }
+	}
+	vocabulary := func(token string, id any) func(object) {
+		return func(f object) { f["model"].(object)["vocab"].(object)[token] = id }
+	}
+	level := object{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true}
+	deep := level
+	for range 20 {
+		deep = sequence("pretokenizers", deep)
+	}
+	special := object{"SpecialToken": object{"id": "bos", "type_id": 0}}
+	template := func(single ...any) object {
+		return object{"type": "TemplateProcessing", "single": single, "pair": []any{}, "special_tokens": object{"bos": object{"id": "bos", "ids": []int{9999}, "tokens": []string{"x"}}}}
+	}
+	for name, c := range map[string]struct {
+		edit  func(object)
+		field string
+		want  string
+	}{
+		"an unknown field of the file":      {set("surprise", 1), "", "surprise"},
+		"no model":                          {set("model", nil), "model", "missing"},
+		"a model that is no object":         {set("model", 3), "model", "not an object"},
+		"a model type that is no string":    {model("type", 3), "model", "not a string"},
+		"another model":                     {set("model", object{"type": "Unigram", "vocab": []any{}}), "model", "(Unigram): this type is not supported"},
+		"a model without type and merges":   {set("model", object{"vocab": object{}}), "model", "not supported"},
+		"no merges":                         {func(f object) { delete(f["model"].(object), "merges") }, "model", "missing"},
+		"an unknown field of BPE":           {model("magic", true), "model", "magic"},
+		"dropout":                           {model("dropout", 0.1), "model", "dropout"},
+		"a subword prefix":                  {model("continuing_subword_prefix", "##"), "model", "continuing_subword_prefix"},
+		"a word suffix":                     {model("end_of_word_suffix", "</w>"), "model", "end_of_word_suffix"},
+		"merges that are no list":           {model("merges", "t h"), "model", "want a list"},
+		"a merge of three":                  {model("merges", []any{[]string{"t", "h", "e"}}), "model", "merges[0]"},
+		"a merge of one":                    {model("merges", []any{[]string{"t"}}), "model", "merges[0]"},
+		"a merge line of three":             {model("merges", []any{"t h e"}), "model", "merges[0]"},
+		"mixed merges":                      {model("merges", []any{"t h", []string{"th", "e"}}), "model", "merges[1]"},
+		"mixed merges, pairs first":         {model("merges", []any{[]string{"t", "h"}, "th e"}), "model", "merges[1]"},
+		"a merge of numbers":                {model("merges", []any{[]int{1, 2}}), "model", "merges[0]"},
+		"a merge of an unknown left":        {model("merges", []any{"zz h"}), "model", `"zz"`},
+		"a merge of an unknown right":       {model("merges", []any{"t zz"}), "model", `"zz"`},
+		"a merge into nothing":              {model("merges", []any{"h t"}), "model", `"ht"`},
+		"a vocabulary that is no object":    {model("vocab", []any{}), "model", "vocab"},
+		"an id that is no number":           {vocabulary("th", "256"), "model", "th"},
+		"a negative id":                     {vocabulary("th", -1), "model", "th"},
+		"an id beyond 31 bits":              {vocabulary("th", 1<<31), "model", "th"},
+		"two tokens of one id":              {vocabulary("th", 257), "model.vocab", "share the id 257"},
+		"too many holes":                    {vocabulary("th", 1<<30), "model.vocab", "highest id"},
+		"byte_fallback without all bytes":   {func(f object) { model("byte_fallback", true)(f); delete(f["model"].(object)["vocab"].(object), "x") }, "model", "byte_fallback"},
+		"an unknown unk_token":              {func(f object) { model("unk_token", "?!")(f); delete(f["model"].(object)["vocab"].(object), "x") }, "model", "unk_token"},
+		"no pre-tokenizer":                  {set("pre_tokenizer", nil), "pre_tokenizer", "missing"},
+		"a pre-tokenizer without ByteLevel": {set("pre_tokenizer", splitBy(object{"String": "a"})), "pre_tokenizer", "no ByteLevel"},
+		"two ByteLevels":                    {set("pre_tokenizer", sequence("pretokenizers", level, level)), "pre_tokenizer.pretokenizers[1]", "a second one"},
+		"another pre-tokenizer":             {set("pre_tokenizer", sequence("pretokenizers", object{"type": "Metaspace"}, level)), "pre_tokenizer.pretokenizers[0]", "(Metaspace): this type is not supported"},
+		"a pre-tokenizer of no type":        {set("pre_tokenizer", object{}), "pre_tokenizer", "the type is missing"},
+		"a pre-tokenizer that is a list":    {set("pre_tokenizer", []any{}), "pre_tokenizer", "not an object"},
+		"a Sequence of strange parts":       {set("pre_tokenizer", sequence("pretokenizers", 1)), "pre_tokenizer.pretokenizers[0]", "not an object"},
+		"a Sequence with another list":      {set("pre_tokenizer", sequence("parts")), "pre_tokenizer", "parts"},
+		"Sequences nested deep":             {set("pre_tokenizer", deep), "", "nested deeper"},
+		"ByteLevel without its fields":      {set("pre_tokenizer", object{"type": "ByteLevel"}), "pre_tokenizer", "add_prefix_space"},
+		"ByteLevel with another field":      {set("pre_tokenizer", object{"type": "ByteLevel", "x": 1}), "pre_tokenizer", `"x"`},
+		"an unknown behavior":               {set("pre_tokenizer", sequence("pretokenizers", object{"type": "Split", "pattern": object{"String": "a"}, "behavior": "Odd", "invert": false}, level)), "", `"Odd"`},
+		"Punctuation of unknown behavior":   {set("pre_tokenizer", sequence("pretokenizers", object{"type": "Punctuation", "behavior": "Odd"}, level)), "", `"Odd"`},
+		"Punctuation with another field":    {set("pre_tokenizer", sequence("pretokenizers", object{"type": "Punctuation", "x": 1}, level)), "", `"x"`},
+		"Digits with another field":         {set("pre_tokenizer", sequence("pretokenizers", object{"type": "Digits", "x": 1}, level)), "", `"x"`},
+		"Split with another field":          {set("pre_tokenizer", sequence("pretokenizers", object{"type": "Split", "x": 1}, level)), "", `"x"`},
+		"an empty String":                   {set("pre_tokenizer", sequence("pretokenizers", splitBy(object{"String": ""}), level)), "", "empty String"},
+		"no pattern":                        {set("pre_tokenizer", sequence("pretokenizers", splitBy(object{}), level)), "", "neither a Regex nor a String"},
+		"another pattern":                   {set("pre_tokenizer", sequence("pretokenizers", splitBy(object{"Glob": "*"}), level)), "", "Glob"},
+		"a Regex not understood":            {set("pre_tokenizer", sequence("pretokenizers", splitBy(object{"Regex": `(?<name>a)`}), level)), "", "a group of another kind"},
+		"another normalizer":                {set("normalizer", object{"type": "Precompiled"}), "normalizer", "(Precompiled): this type is not supported"},
+		"a normalizer within":               {set("normalizer", sequence("normalizers", object{"type": "NFC"}, object{"type": "Nmt"})), "normalizer.normalizers[1]", "(Nmt)"},
+		"a Sequence of no normalizers":      {set("normalizer", sequence("normalizers", 1)), "normalizer.normalizers[0]", "not an object"},
+		"a normalizer's unknown list":       {set("normalizer", sequence("x")), "normalizer", `"x"`},
+		"a normalizer that is a string":     {set("normalizer", "NFC"), "normalizer", "not an object"},
+		"NFC with another field":            {set("normalizer", object{"type": "NFC", "x": 1}), "normalizer", `"x"`},
+		"Replace with another field":        {set("normalizer", object{"type": "Replace", "x": 1}), "normalizer", `"x"`},
+		"Replace of nothing":                {set("normalizer", object{"type": "Replace", "pattern": object{"Regex": "a*|b"}, "content": ""}), "normalizer", "match no characters"},
+		"no decoder":                        {set("decoder", nil), "decoder", "missing"},
+		"another decoder":                   {set("decoder", object{"type": "WordPiece"}), "decoder", "(WordPiece)"},
+		"a decoder that is a number":        {set("decoder", 1), "decoder", "not an object"},
+		"no decoders":                       {set("decoder", sequence("decoders")), "decoder", "only ByteLevel"},
+		"a decoder before ByteLevel":        {set("decoder", sequence("decoders", object{"type": "Fuse"}, level)), "decoder", "only ByteLevel"},
+		"a decoder after ByteLevel":         {set("decoder", sequence("decoders", level, level)), "decoder.decoders[1]", "only Fuse"},
+		"a decoder within":                  {set("decoder", sequence("decoders", level, object{"type": "Strip"})), "decoder.decoders[1]", "(Strip)"},
+		"strange decoders":                  {set("decoder", sequence("decoders", 1)), "decoder.decoders[0]", "not an object"},
+		"another post-processor":            {set("post_processor", object{"type": "Odd"}), "post_processor", "(Odd)"},
+		"a post-processor that is a number": {set("post_processor", 1), "post_processor", "not an object"},
+		"a post-processor within":           {set("post_processor", sequence("processors", object{"type": "Odd"})), "post_processor.processors[0]", "(Odd)"},
+		"strange post-processors":           {set("post_processor", sequence("processors", 1)), "post_processor.processors[0]", "not an object"},
+		"post-processors of unknown name":   {set("post_processor", sequence("x")), "post_processor", `"x"`},
+		"two templates":                     {set("post_processor", sequence("processors", template(), template())), "post_processor", "more than one"},
+		"a template with an unknown token":  {set("post_processor", template(object{"SpecialToken": object{"id": "eos", "type_id": 0}})), "post_processor", `"eos"`},
+		"a template of a pair":              {set("post_processor", template(object{"Sequence": object{"id": "B", "type_id": 0}})), "post_processor", "single[0]"},
+		"a template of an unknown id":       {set("post_processor", template(special)), "post_processor", "9999"},
+		"a template with another field":     {set("post_processor", object{"type": "TemplateProcessing", "x": 1}), "post_processor", `"x"`},
+		"Bert without an id":                {set("post_processor", object{"type": "BertProcessing", "sep": []any{"x"}, "cls": []any{"x", 1}}), "post_processor", "want a token and its id"},
+		"Bert without a list":               {set("post_processor", object{"type": "BertProcessing", "sep": 1, "cls": []any{"x", 1}}), "post_processor", "cannot unmarshal"},
+		"an added token of another id":      {set("added_tokens", []any{added(300, "<s>")}), "added_tokens[0]", "gives it 258"},
+		"an added token that moves a byte":  {set("added_tokens", []any{added(258, "a")}), "added_tokens[0]", "gives it 97"},
+		"an added token listed twice":       {set("added_tokens", []any{added(258, "<s>"), object{"id": 258, "content": "<s>"}}), "added_tokens[1]", "twice"},
+		"an added token that vanishes": {func(f object) {
+			f["normalizer"] = object{"type": "Replace", "pattern": object{"String": "<s>"}, "content": ""}
+			f["added_tokens"].([]any)[0].(object)["normalized"] = true
+		}, "added_tokens[0]", "nothing is left"},
+		"an added token of another kind": {set("added_tokens", []any{object{"id": 258, "text": "<s>"}}), "", "text"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Load(smallFile(t, c.edit))
+			if err == nil {
+				t.Fatal("it was loaded")
+			}
+			if !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "tokenizer.json: ") {
+				t.Errorf("the error is %q, want %q in it", err, c.want)
+			}
+			var refused *LoadError
+			if c.field != "" && (!errors.As(err, &refused) || refused.Field != c.field) {
+				t.Errorf("the error is %q, want the field %q", err, c.field)
+			}
+		})
+	}
+}
+
+func TestLoadRefusesOtherFiles(t *testing.T) {
+	for name, data := range map[string]string{
+		"nothing": "", "no object": "[]", "a cut": `{"version":`, "not UTF-8": "{\"version\":\"\xFF\"}", "an old file cut in the model": `{"model":{"vocab":{"a":`,
+	} {
+		if _, err := Load([]byte(data)); err == nil {
+			t.Errorf("%s was loaded", name)
+		}
+	}
+}
+
+func TestLoadAccepts(t *testing.T) {
+	for name, c := range map[string]struct {
+		edit func(object)
+		text string
+		want []eft.Token
+	}{
+		"the small file":                           {nil, "the <s>t", []eft.Token{257, 32, 258, 't'}},
+		"no post-processor":                        {func(f object) { delete(f, "post_processor") }, "the", []eft.Token{257}},
+		"truncation and padding, which callers do": {func(f object) { f["truncation"] = object{"max_length": 1}; f["padding"] = object{} }, "the the", []eft.Token{257, 32, 257}},
+		"merges as lines with a head":              {func(f object) { f["model"].(object)["merges"] = []string{"#version: 0.2", "t h", "th e"} }, "the", []eft.Token{257}},
+		"of two equal merges the later rank":       {func(f object) { f["model"].(object)["merges"] = []string{"t h", "th e", "t h"} }, "the", []eft.Token{257}},
+		"no dropout and empty affixes": {func(f object) {
+			m := f["model"].(object)
+			m["dropout"], m["continuing_subword_prefix"], m["end_of_word_suffix"], m["byte_fallback"], m["unk_token"] = 0.0, "", "", true, "unused"
+		}, "the", []eft.Token{257}},
+		"an added token with an empty content": {func(f object) { f["added_tokens"] = []any{added(5, ""), added(258, "<s>"), added(258, "<s>")} }, "<s>", []eft.Token{258}},
+		"added tokens behind holes": {func(f object) {
+			f["model"].(object)["vocab"].(object)["far"] = 1000
+			f["added_tokens"] = []any{added(1000, "far"), added(1001, "<s>")}
+		}, "far<s>", []eft.Token{1000, 1001}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tok, err := Load(smallFile(t, c.edit))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := tok.Encode(c.text, true); !slices.Equal(got, c.want) {
+				t.Errorf("ids %v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
+func TestHolesAreNoTokens(t *testing.T) {
+	tok, err := Load(smallFile(t, func(f object) {
+		f["model"].(object)["vocab"].(object)["far"] = 300
+		delete(f, "added_tokens")
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tok.Vocabulary().Size() != 301 || tok.Vocabulary().Piece(299) != nil || string(tok.Vocabulary().Piece(300)) != "far" {
+		t.Errorf("the vocabulary has size %d, pieces %q, %q", tok.Vocabulary().Size(), tok.Vocabulary().Piece(299), tok.Vocabulary().Piece(300))
+	}
+	if got := tok.Decode([]eft.Token{299, 300, -5, 301}, false); got != "far" {
+		t.Errorf("decoded %q", got)
+	}
+}
