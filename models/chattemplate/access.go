@@ -131,12 +131,12 @@ func (r *render) slice(of value, parts [3]value) (value, error) {
 		}
 		n, ok := index(p)
 		if !ok {
-			return missingMember(of, none{}), nil
+			return nil, unsliceable(of, fail(typeError, "slice indices must be integers or None or have an __index__ method"))
 		}
 		bounds[i] = &n
 	}
 	if bounds[2] != nil && *bounds[2] == 0 {
-		return nil, fail(valueError, "slice step cannot be zero")
+		return nil, unsliceable(of, fail(valueError, "slice step cannot be zero"))
 	}
 	if s, ok := textOf(of); ok {
 		text, err := r.sliceText(s, bounds)
@@ -144,12 +144,13 @@ func (r *render) slice(of value, parts [3]value) (value, error) {
 	}
 	n, at := sequence(of)
 	if at == nil {
-		return missingMember(of, none{}), nil
+		return nil, unsliceable(of, nil)
 	}
-	start, step, count := sliceBounds(n, bounds)
+	start, stop, step := sliceBounds(n, bounds)
 	if rg, ok := of.(*intRange); ok {
-		return &intRange{rg.start + int64(start)*rg.step, rg.start + int64(start+count*step)*rg.step, rg.step * int64(step)}, nil
+		return &intRange{rg.start + int64(start)*rg.step, rg.start + int64(stop)*rg.step, rg.step * int64(step)}, nil
 	}
+	count := sliceCount(start, stop, step)
 	if err := r.alloc(valueSize * count); err != nil {
 		return nil, err
 	}
@@ -163,11 +164,27 @@ func (r *render) slice(of value, parts [3]value) (value, error) {
 	return &list{items}, nil
 }
 
+// unsliceable is the error of slicing of, and otherwise if it can be sliced. A
+// slice, unlike a key, never falls back to an undefined value.
+func unsliceable(of value, otherwise error) error {
+	if _, at := sequence(of); at != nil {
+		return otherwise
+	}
+	switch of.(type) {
+	case str, markup:
+		return otherwise
+	case *dict:
+		return fail(typeError, "unhashable type: 'slice'")
+	}
+	return fail(typeError, "'%s' object is not subscriptable", typeName(of))
+}
+
 func (r *render) sliceText(s string, bounds [3]*int64) (string, error) {
 	if err := r.alloc(len(s)); err != nil {
 		return "", err
 	}
-	start, step, count := sliceBounds(runeCount(s), bounds)
+	start, stop, step := sliceBounds(runeCount(s), bounds)
+	count := sliceCount(start, stop, step)
 	if count == 0 {
 		return "", nil
 	}
@@ -183,9 +200,10 @@ func (r *render) sliceText(s string, bounds [3]*int64) (string, error) {
 	return sb.String(), nil
 }
 
-// sliceBounds turns Python's slice over n items into a first place, a step and
-// a count: negative bounds count from the end, and all are clamped.
-func sliceBounds(n int, bounds [3]*int64) (start, step, count int) {
+// sliceBounds turns Python's slice over n items into the half-open interval
+// [start, stop) and its step: negative bounds count from the end, and all are
+// clamped; a step back may stop at −1, before the first item.
+func sliceBounds(n int, bounds [3]*int64) (start, stop, step int) {
 	step = 1
 	if bounds[2] != nil {
 		step = int(max(-math.MaxInt32, min(*bounds[2], math.MaxInt32)))
@@ -205,11 +223,17 @@ func sliceBounds(n int, bounds [3]*int64) (start, step, count int) {
 		return int(max(int64(low), min(i, int64(high))))
 	}
 	if step > 0 {
-		start = clamp(bounds[0], low)
-		return start, step, max(0, (clamp(bounds[1], high)-start+step-1)/step)
+		return clamp(bounds[0], low), clamp(bounds[1], high), step
 	}
-	start = clamp(bounds[0], high)
-	return start, step, max(0, (start-clamp(bounds[1], low)-step-1)/-step)
+	return clamp(bounds[0], high), clamp(bounds[1], low), step
+}
+
+// sliceCount is how many items an interval has.
+func sliceCount(start, stop, step int) int {
+	if step > 0 {
+		return max(0, (stop-start+step-1)/step)
+	}
+	return max(0, (start-stop-step-1)/-step)
 }
 
 func missingMember(of, key value) *undefined {

@@ -284,11 +284,13 @@ func filterCenter(r *render, of value, a arguments) (value, error) {
 			return nil, fail(typeError, "'%s' object cannot be interpreted as an integer", typeName(bound[0]))
 		}
 	}
-	text, err := r.pad(s, width, " ", '^')
+	text, err := r.pad(s, width, " ", 'c')
 	return likeText(v, text), err
 }
 
 // pad fills s up to width characters; align is < for text at the left, > or ^.
+// The odd character of ^ goes to the right, but that of c, which is the method
+// and the filter center, to the left if the width is odd.
 func (r *render) pad(s string, width int64, fill string, align byte) (string, error) {
 	n := int64(runeCount(s))
 	if width <= n {
@@ -303,7 +305,8 @@ func (r *render) pad(s string, width int64, fill string, align byte) (string, er
 	case '>':
 		left = missing
 	case '^':
-		// Python puts the odd one at the left if the width is odd.
+		left = missing / 2
+	case 'c':
 		left = missing/2 + missing&int(width)&1
 	}
 	return strings.Repeat(fill, left) + s + strings.Repeat(fill, missing-left), r.alloc(len(s))

@@ -51,9 +51,9 @@ func (r *render) iterate(v value) (iterator, error) {
 func (r *render) source(v value) (iterator, error) {
 	switch v := v.(type) {
 	case str:
-		return textIterator(string(v), v), nil
+		return textIterator(string(v)), nil
 	case markup:
-		return textIterator(string(v), v), nil
+		return textIterator(string(v)), nil
 	case *dict:
 		return counted(v.len(), func(i int) value { return v.entries[i].key }), nil
 	case *view:
@@ -86,13 +86,14 @@ func counted(n int, at func(int) value) iterator {
 	}
 }
 
-func textIterator(s string, like value) iterator {
+// textIterator gives characters; those of a markup are plain text.
+func textIterator(s string) iterator {
 	return func() (value, bool, error) {
 		if s == "" {
 			return nil, false, nil
 		}
 		_, n := utf8.DecodeRuneInString(s)
-		c := likeText(like, s[:n])
+		c := str(s[:n])
 		s = s[n:]
 		return c, true, nil
 	}

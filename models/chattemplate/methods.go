@@ -80,6 +80,21 @@ func pythonMember(of value, name string) bool {
 	return false
 }
 
+// positional makes a method that refuses keyword arguments, as most of Python's
+// built-in methods do.
+func positional(name string, do func(r *render, a arguments) (value, error)) *function {
+	return &function{name, func(r *render, a arguments) (value, error) {
+		switch name {
+		case "split", "rsplit", "splitlines", "expandtabs", "format":
+		default:
+			if len(a.names) > 0 {
+				return nil, fail(typeError, "%s() takes no keyword arguments", name)
+			}
+		}
+		return do(r, a)
+	}}
+}
+
 func textMember(of value, name string) (value, bool, error) {
 	m := textMethod(name)
 	if m == nil {
@@ -88,7 +103,7 @@ func textMember(of value, name string) (value, bool, error) {
 		}
 		return nil, false, nil
 	}
-	return &function{name, func(r *render, a arguments) (value, error) {
+	return positional(name, func(r *render, a arguments) (value, error) {
 		s, _ := textOf(of)
 		if err := r.read(len(s)); err != nil {
 			return nil, err
@@ -98,7 +113,7 @@ func textMember(of value, name string) (value, bool, error) {
 			return v, err
 		}
 		return markupResult(name, v)
-	}}, true, nil
+	}), true, nil
 }
 
 // markupResult gives a method's result on escaped text its type. Methods that
@@ -119,13 +134,13 @@ func listMember(l *list, name string) (value, bool, error) {
 	case "append", "clear", "pop", "reverse", "insert", "sort", "extend", "remove":
 		return unsafeMember(l, name), true, nil
 	case "copy":
-		return &function{name, func(r *render, a arguments) (value, error) {
+		return positional(name, func(r *render, a arguments) (value, error) {
 			if _, err := a.bind(name, 0); err != nil {
 				return nil, err
 			}
 			items, err := r.appended(l.items, nil)
 			return &list{items}, err
-		}}, true, nil
+		}), true, nil
 	}
 	return itemsMember(l, l.items, name)
 }
@@ -135,7 +150,7 @@ func itemsMember(of value, items []value, name string) (value, bool, error) {
 	if name != "index" && name != "count" {
 		return nil, false, nil
 	}
-	return &function{name, func(r *render, a arguments) (value, error) {
+	return positional(name, func(r *render, a arguments) (value, error) {
 		bound, err := a.bind(name, 1, "value")
 		if err != nil {
 			return nil, err
@@ -157,7 +172,7 @@ func itemsMember(of value, items []value, name string) (value, bool, error) {
 			return nil, fail(valueError, "the value is not in the %s", typeName(of))
 		}
 		return integer(n), nil
-	}}, true, nil
+	}), true, nil
 }
 
 func dictMember(d *dict, name string) (value, bool, error) {
@@ -200,5 +215,5 @@ func dictMember(d *dict, name string) (value, bool, error) {
 		}
 		return nil, false, nil
 	}
-	return &function{name, do}, true, nil
+	return positional(name, do), true, nil
 }

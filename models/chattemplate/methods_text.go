@@ -44,6 +44,9 @@ func textMethod(name string) method[string] {
 	if f := asks(name); f != nil {
 		return askMethod(name, f)
 	}
+	if name == "isdigit" || name == "isnumeric" {
+		return digitsMethod(name)
+	}
 	return nil
 }
 
@@ -102,12 +105,8 @@ func asks(name string) func(string) bool {
 		return isIdentifier
 	case "isprintable":
 		return func(s string) bool { return strings.IndexFunc(s, func(c rune) bool { return !unicode.IsPrint(c) }) < 0 }
-	case "isdigit", "isnumeric", "isalnum":
-		// Beyond ASCII these depend on properties that Go's tables do not have.
-		return every(func(c rune) bool {
-			return c < utf8.RuneSelf && (isDigit(byte(c)) || name == "isalnum" && unicode.IsLetter(c)) ||
-				c >= utf8.RuneSelf && (unicode.Is(unicode.Nd, c) || name == "isnumeric" && unicode.IsNumber(c) || name == "isalnum" && unicode.In(c, unicode.L, unicode.N))
-		})
+	case "isalnum":
+		return every(func(c rune) bool { return unicode.In(c, unicode.L, unicode.N) })
 	}
 	return nil
 }
@@ -116,6 +115,24 @@ func askMethod(name string, f func(string) bool) method[string] {
 	return func(_ *render, s string, a arguments) (value, error) {
 		_, err := a.bind(name, 0)
 		return boolean(f(s)), err
+	}
+}
+
+// digitsMethod refuses the few characters whose answer depends on a property
+// that Go's tables do not have: superscripts for isdigit, Han for isnumeric.
+func digitsMethod(name string) method[string] {
+	return func(_ *render, s string, a arguments) (value, error) {
+		if _, err := a.bind(name, 0); err != nil {
+			return nil, err
+		}
+		all := s != ""
+		for _, c := range s {
+			if name == "isdigit" && unicode.Is(unicode.No, c) || name == "isnumeric" && unicode.Is(unicode.Han, c) {
+				return nil, fail(notSupported, "the method %s with the character %s", quoted(name), quoted(string(c)))
+			}
+			all = all && (unicode.Is(unicode.Nd, c) || name == "isnumeric" && unicode.IsNumber(c))
+		}
+		return boolean(all), nil
 	}
 }
 
@@ -464,7 +481,7 @@ func textJoin(r *render, s string, a arguments) (value, error) {
 }
 
 func padMethod(name string) method[string] {
-	align := map[string]byte{"ljust": '<', "rjust": '>', "center": '^'}[name]
+	align := map[string]byte{"ljust": '<', "rjust": '>', "center": 'c'}[name]
 	return func(r *render, s string, a arguments) (value, error) {
 		bound, err := a.bind(name, 1, "width", "fillchar")
 		if err != nil {

@@ -116,6 +116,12 @@ func (r *render) joinText(left, right value) (v value, done bool, err error) {
 // repeated is v * n.
 func (r *render) repeated(v value, n int64) (value, bool, error) {
 	count := int(max(0, min(n, math.MaxInt32)))
+	switch v.(type) {
+	case str, markup, *list, tuple:
+		if n == math.MinInt64 || n == math.MaxInt64 {
+			return nil, true, fail(overflowError, "cannot fit 'int' into an index-sized integer")
+		}
+	}
 	switch v := v.(type) {
 	case str:
 		s, err := r.repeatText(string(v), count)
@@ -260,6 +266,9 @@ func intArithmetic(op string, a, b *big.Int) (value, error) {
 		return nil, fail(zeroDivision, "integer division or modulo by zero")
 	}
 	if op == "/" {
+		if a.Sign() == 0 { // 0 / -3 is -0.0
+			return float(math.Copysign(0, float64(b.Sign()))), nil
+		}
 		f, _ := new(big.Rat).SetFrac(a, b).Float64()
 		if math.IsInf(f, 0) {
 			return nil, fail(overflowError, "integer division result too large for a float")

@@ -4,9 +4,8 @@ import "slices"
 
 // tupleRules say how a tuple without brackets is read.
 type tupleRules struct {
-	cond   bool   // a if b else c may stand in it
-	end    string // a word that ends it
-	parens bool   // it stands in brackets, so it may be empty
+	cond   bool // a if b else c may stand in it
+	parens bool // it stands in brackets, so it may be empty
 }
 
 // tuple reads expressions with commas between them; one without a comma is
@@ -21,7 +20,7 @@ func (p *parser) tuple(rules tupleRules) (expr, error) {
 				return nil, err
 			}
 		}
-		if p.tupleEnd(rules.end) {
+		if p.tupleEnd() {
 			break
 		}
 		item, err := p.expression(rules.cond)
@@ -45,9 +44,9 @@ func (p *parser) tuple(rules tupleRules) (expr, error) {
 	return &tupleExpr{line, items}, nil
 }
 
-func (p *parser) tupleEnd(word string) bool {
+func (p *parser) tupleEnd() bool {
 	c := p.cur()
-	return c.kind == tokenPrintEnd || c.kind == tokenBlockEnd || c.op(")") || word != "" && c.name(word)
+	return c.kind == tokenPrintEnd || c.kind == tokenBlockEnd || c.op(")")
 }
 
 // expression reads a whole expression, with a conditional one if cond.

@@ -1,15 +1,17 @@
 package chattemplate
 
+import "slices"
+
 func (p *parser) forLoop(line pos) (stmt, error) {
 	s := &forStmt{pos: line}
 	var err error
-	if s.target, err = p.target(false, "in"); err != nil {
+	if s.target, err = p.target(false); err != nil {
 		return nil, err
 	}
 	if !p.skipName("in") {
 		return nil, p.expected("in")
 	}
-	if s.iter, err = p.tuple(tupleRules{end: "recursive"}); err != nil {
+	if s.iter, err = p.tuple(tupleRules{}); err != nil {
 		return nil, err
 	}
 	if p.skipName("if") {
@@ -70,7 +72,7 @@ func (p *parser) ifElse(line pos) (stmt, error) {
 }
 
 func (p *parser) set(line pos) (stmt, error) {
-	t, err := p.target(true, "")
+	t, err := p.target(true)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +98,7 @@ func (p *parser) with(line pos) (stmt, error) {
 				return nil, err
 			}
 		}
-		t, err := p.target(false, "")
+		t, err := p.target(false)
 		if err != nil {
 			return nil, err
 		}
@@ -124,8 +126,15 @@ func (p *parser) macro(line pos) (stmt, error) {
 	if err := p.signature(m); err != nil {
 		return nil, err
 	}
-	m.body.stmts, err = p.outside("endmacro")
-	return &macroStmt{pos: line, macro: m}, err
+	if m.body.stmts, err = p.outside("endmacro"); err != nil {
+		return nil, err
+	}
+	m.findSpecial()
+	required := m.params[:len(m.params)-len(m.defaults)]
+	if m.usesCaller && slices.Contains(required, "caller") {
+		return nil, p.errorf(int(line), "the special argument caller of a macro must be omitted or be given a default")
+	}
+	return &macroStmt{pos: line, macro: m}, nil
 }
 
 // signature reads (a, b=1).
@@ -163,6 +172,23 @@ func (p *parser) signature(m *macroDef) error {
 	return p.expectOp(")")
 }
 
+// findSpecial looks for the names that make a macro accept more than its
+// parameters.
+func (m *macroDef) findSpecial() {
+	walkStmts(m.body.stmts, func(e expr) {
+		if n, ok := e.(*nameExpr); ok {
+			switch n.name {
+			case "caller":
+				m.usesCaller = true
+			case "kwargs":
+				m.usesKwargs = !slices.Contains(m.params, "kwargs")
+			case "varargs":
+				m.usesVarargs = !slices.Contains(m.params, "varargs")
+			}
+		}
+	}, func(string, int) {})
+}
+
 func (p *parser) callBlock(line pos) (stmt, error) {
 	m := &macroDef{name: "caller"}
 	if p.cur().op("(") {
@@ -178,8 +204,11 @@ func (p *parser) callBlock(line pos) (stmt, error) {
 	if !ok {
 		return nil, p.errorf(int(line), "expected call")
 	}
-	m.body.stmts, err = p.outside("endcall")
-	return &callStmt{pos: line, call: call, caller: m}, err
+	if m.body.stmts, err = p.outside("endcall"); err != nil {
+		return nil, err
+	}
+	m.findSpecial()
+	return &callStmt{pos: line, call: call, caller: m}, nil
 }
 
 func (p *parser) filterBlock(line pos) (stmt, error) {
@@ -192,9 +221,9 @@ func (p *parser) filterBlock(line pos) (stmt, error) {
 	return s, err
 }
 
-// target reads what is assigned to, up to the word end ("" for none). Only a
-// set statement may name attributes of a namespace.
-func (p *parser) target(attrs bool, end string) (target, error) {
+// target reads what is assigned to. Only a set statement may name attributes of
+// a namespace.
+func (p *parser) target(attrs bool) (target, error) {
 	line := p.cur().line
 	var items []target
 	isTuple := false
@@ -204,7 +233,7 @@ func (p *parser) target(attrs bool, end string) (target, error) {
 				break
 			}
 			isTuple = true
-			if p.targetEnd(end) {
+			if p.targetEnd() {
 				break
 			}
 		}
@@ -223,9 +252,9 @@ func (p *parser) target(attrs bool, end string) (target, error) {
 	return items[0], nil
 }
 
-func (p *parser) targetEnd(end string) bool {
+func (p *parser) targetEnd() bool {
 	c := p.cur()
-	return c.kind == tokenBlockEnd || c.op("=") || c.op(")") || end != "" && c.name(end)
+	return c.kind == tokenBlockEnd || c.op("=") || c.op(")")
 }
 
 func (p *parser) oneTarget(attrs bool) (target, error) {
@@ -235,7 +264,7 @@ func (p *parser) oneTarget(attrs bool) (target, error) {
 		}
 		defer func() { p.nesting-- }()
 		p.take()
-		t, err := p.target(attrs, "")
+		t, err := p.target(attrs)
 		if err != nil {
 			return target{}, err
 		}

@@ -1,11 +1,8 @@
 package chattemplate
 
-import (
-	"slices"
-)
+import "slices"
 
-// resolveScopes fills in the hidden names of every block of a template, and
-// which of their special arguments macros use.
+// resolveScopes fills in the hidden names of every block of a template.
 func resolveScopes(root *block) {
 	s := newSymbols(nil)
 	s.statements(root.stmts)
@@ -137,7 +134,6 @@ func (s *symbols) loop(n *forStmt) {
 }
 
 func (s *symbols) macro(m *macroDef) {
-	m.findSpecial()
 	s.inner(&m.body, nil, func(in *symbols) {
 		for _, p := range m.params {
 			in.param(p)
@@ -151,21 +147,4 @@ func (s *symbols) macro(m *macroDef) {
 			in.expr(d)
 		}
 	})
-}
-
-// findSpecial looks for the names that make a macro accept more than its
-// parameters.
-func (m *macroDef) findSpecial() {
-	walkStmts(m.body.stmts, func(e expr) {
-		if n, ok := e.(*nameExpr); ok {
-			switch n.name {
-			case "caller":
-				m.usesCaller = true
-			case "kwargs":
-				m.usesKwargs = !slices.Contains(m.params, "kwargs")
-			case "varargs":
-				m.usesVarargs = !slices.Contains(m.params, "varargs")
-			}
-		}
-	}, func(string, int) {})
 }

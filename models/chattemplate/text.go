@@ -101,9 +101,9 @@ func isCased(c rune) bool {
 func titleText(s string) string {
 	var sb strings.Builder
 	after := false
-	for _, c := range s {
+	for i, c := range s {
 		if after {
-			sb.WriteString(lowerText(string(c)))
+			sb.WriteString(lowerAt(s, i, c))
 		} else {
 			sb.WriteString(titleRune(c))
 		}
@@ -112,21 +112,45 @@ func titleText(s string) string {
 	return sb.String()
 }
 
+// lowerAt is the small form of c at s[i:]: a sigma's depends on its neighbours.
+func lowerAt(s string, i int, c rune) string {
+	if c != 'Σ' {
+		return lowerText(string(c))
+	}
+	before, _ := utf8.DecodeLastRuneInString(strings.TrimRightFunc(s[:i], ignoresCase))
+	after, _ := utf8.DecodeRuneInString(strings.TrimLeftFunc(s[i+len("Σ"):], ignoresCase))
+	if isCased(before) && !isCased(after) {
+		return "ς"
+	}
+	return "σ"
+}
+
+// ignoresCase says that a character is looked through for the neighbours of a
+// sigma.
+func ignoresCase(c rune) bool {
+	return unicode.In(c, unicode.Mn, unicode.Me, unicode.Cf, unicode.Lm, unicode.Sk) || strings.ContainsRune("'.:··՟״‘’․‧︓︙﹒﹕＇．：", c)
+}
+
 // capitalText is Python's str.capitalize.
 func capitalText(s string) string {
 	c, n := utf8.DecodeRuneInString(s)
 	if n == 0 {
 		return ""
 	}
-	return titleRune(c) + lowerText(s[n:])
+	var sb strings.Builder
+	sb.WriteString(titleRune(c))
+	for i, c := range s[n:] {
+		sb.WriteString(lowerAt(s, n+i, c))
+	}
+	return sb.String()
 }
 
 func swapText(s string) string {
 	var sb strings.Builder
-	for _, c := range s {
+	for i, c := range s {
 		switch {
 		case unicode.IsUpper(c):
-			sb.WriteString(lowerText(string(c)))
+			sb.WriteString(lowerAt(s, i, c))
 		case unicode.IsLower(c):
 			sb.WriteString(upperText(string(c)))
 		default:
