@@ -1,8 +1,8 @@
 package onnx
 
 // Invariants:
-//   - A cache is owned by its session's pool and leased to one sequence at a
-//     time; only the session's goroutine runs on it.
+//   - A cache is owned by its session's pool, which frees it, and leased to one
+//     sequence at a time; only the session's goroutine runs on it.
 //   - Tensor i of a region begins at offset i; a shared cache lays a row's
 //     tokens out with room for capacity, a growing one without gaps.
 //   - What lies beyond a sequence's length is rubbish and is never read.
@@ -102,47 +102,78 @@ func (s *Session) move(dst *cache, region int, src *cache, held, keep int) error
 	return nil
 }
 
-// firstCapacity is the smallest cache; they double from there to the context.
+// firstCapacity is a pool's smallest cache, in tokens.
 const firstCapacity = 256
 
 // idleBytes bounds what a pool keeps for sequences to come.
 const idleBytes = 64 << 20
 
-// pool lends a session's caches of one row.
+// pool owns a session's caches and lends those of one row.
 type pool struct {
+	smallest int // capacities double from here to the context
+
 	mu   sync.Mutex // guards all below
 	idle map[int][]*cache
-	kept int
+	kept int // bytes of idle
 	all  map[*cache]struct{}
 }
 
-// capacityFor is the size of cache for so many tokens.
-func capacityFor(tokens, context int) int {
-	capacity := firstCapacity
+func newPool() pool {
+	return pool{smallest: firstCapacity, idle: make(map[int][]*cache), all: make(map[*cache]struct{})}
+}
+
+// capacity is the size of cache for so many tokens.
+func (p *pool) capacity(tokens, context int) int {
+	capacity := p.smallest
 	for capacity < tokens {
 		capacity *= 2
 	}
 	return min(capacity, context)
 }
 
-// lease lends a cache for so many tokens.
-func (s *Session) lease(tokens int) (*cache, error) {
-	capacity := capacityFor(tokens, s.options.Context)
-	p := &s.pool
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if list := p.idle[capacity]; len(list) > 0 {
-		c := list[len(list)-1]
-		p.idle[capacity] = list[:len(list)-1]
-		p.kept -= c.bytes()
-		return c, nil
-	}
-	c, err := s.newCache(1, capacity)
+// add makes a cache that the pool owns.
+func (p *pool) add(s *Session, batch, capacity int) (*cache, error) {
+	c, err := s.newCache(batch, capacity)
 	if err != nil {
 		return nil, err
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.all[c] = struct{}{}
 	return c, nil
+}
+
+// drop frees a cache, unless the session was closed and has freed it.
+func (p *pool) drop(c *cache) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ours := p.all[c]; ours {
+		delete(p.all, c)
+		c.free()
+	}
+}
+
+// lease lends a cache of one row for so many tokens.
+func (s *Session) lease(tokens int) (*cache, error) {
+	capacity := s.pool.capacity(tokens, s.options.Context)
+	if c := s.pool.take(capacity); c != nil {
+		return c, nil
+	}
+	return s.pool.add(s, 1, capacity)
+}
+
+// take lends an idle cache of this capacity; nil if there is none.
+func (p *pool) take(capacity int) *cache {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	list := p.idle[capacity]
+	if len(list) == 0 {
+		return nil
+	}
+	c := list[len(list)-1]
+	p.idle[capacity] = list[:len(list)-1]
+	p.kept -= c.bytes()
+	return c
 }
 
 // giveBack ends a lease.
@@ -171,6 +202,28 @@ func (p *pool) close() {
 	}
 	clear(p.all)
 	clear(p.idle)
+	p.kept = 0
+}
+
+// check verifies the pool's books: every idle cache is owned, once, under its
+// capacity, and kept is their size and within its bound.
+func (p *pool) check() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	kept, seen := 0, make(map[*cache]bool)
+	for capacity, list := range p.idle {
+		for _, c := range list {
+			if _, ours := p.all[c]; !ours || seen[c] || c.capacity != capacity || c.batch != 1 {
+				return fmt.Errorf("onnx: a cache of %d tokens is idle among those of %d: owned %v, seen before %v", c.capacity, capacity, ours, seen[c])
+			}
+			seen[c] = true
+			kept += c.bytes()
+		}
+	}
+	if kept != p.kept || kept > idleBytes {
+		return fmt.Errorf("onnx: the pool counts %d idle bytes of %d, at most %d", p.kept, kept, idleBytes)
+	}
+	return nil
 }
 
 func (c *cache) bytes() int {

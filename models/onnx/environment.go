@@ -75,7 +75,9 @@ func Start(path string) (*Environment, error) {
 			path, version, oldestMajor, oldestMinor)
 	}
 	ort.SetSharedLibraryPath(path)
-	if err := ort.InitializeEnvironment(ort.WithLogLevelError()); err != nil {
+	// What goes wrong comes back as an error; the library's own log lines, in
+	// colour on the standard error, would only break the caller's.
+	if err := ort.InitializeEnvironment(ort.WithLogLevelFatal()); err != nil {
 		return nil, fmt.Errorf("onnx: start ONNX Runtime %s from %s: %w", version, path, err)
 	}
 	env := &Environment{library: path, version: version}

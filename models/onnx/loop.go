@@ -9,20 +9,20 @@ package onnx
 import (
 	"context"
 	"sync"
-
-	"github.com/graft-gateway/graft/eft"
 )
 
-// job is one Extend. Every sequence has one and uses it again and again, so
-// that a step allocates nothing.
+// job is work for the graph, done in pieces between which others have their
+// turn. Every sequence has one and uses it again and again, so that a step
+// allocates nothing.
 type job struct {
-	sequence *Sequence
 	ctx      context.Context
-	tokens   []eft.Token
-	last     int // rows wanted from the end
-	done     int // tokens computed
+	piece    func() (more bool, err error) // runs on the loop's goroutine
 	err      error
 	finished chan struct{} // capacity 1
+}
+
+func newJob(piece func() (more bool, err error)) job {
+	return job{piece: piece, finished: make(chan struct{}, 1)}
 }
 
 // loop is the queue before a session's graph, and the goroutine that serves it.
@@ -87,7 +87,7 @@ func (l *loop) cancel(j *job) {
 	}
 }
 
-// serve runs one chunk of the first job at a time; what is left of a job goes to
+// serve runs one piece of the first job at a time; what is left of a job goes to
 // the end of the queue.
 func (l *loop) serve() {
 	defer close(l.ended)
@@ -96,7 +96,10 @@ func (l *loop) serve() {
 		if j == nil {
 			return
 		}
-		more, err := j.sequence.advance(j)
+		more, err := false, j.ctx.Err()
+		if err == nil {
+			more, err = j.piece()
+		}
 		l.settle(j, more, err)
 	}
 }

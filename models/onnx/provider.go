@@ -48,7 +48,7 @@ func openGraph(env *Environment, src Source, o Options) (*graph, error) {
 		if err == nil {
 			return g, nil
 		}
-		note := err.Error()
+		note := reason(err)
 		if g, err = openOn(env, src, o, CPU); err == nil {
 			g.note = note
 		}
@@ -118,12 +118,12 @@ func (e *Environment) onGPU(options *ort.SessionOptions, provider Provider, devi
 			missing := preloadCUDA(filepath.Dir(e.library))
 			if provider == TensorRT {
 				if err := appendTensorRT(options, device); err != nil {
-					return errors.Join(fmt.Errorf("TensorRT does not load: %w", err), missing)
+					return errors.Join(fmt.Errorf("TensorRT does not load: %s", reason(err)), missing)
 				}
 			}
 			// TensorRT leaves to CUDA what it cannot compute.
 			if err := appendCUDA(options, device); err != nil {
-				return errors.Join(fmt.Errorf("CUDA does not load: %w", err), missing)
+				return errors.Join(fmt.Errorf("CUDA does not load: %s", reason(err)), missing)
 			}
 			return create()
 		})
@@ -179,6 +179,17 @@ func preloadCUDA(folder string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// reason is what an error of ONNX Runtime says, without the place in its source
+// before it and the machine's particulars behind it.
+func reason(err error) string {
+	text := err.Error()
+	if _, after, found := strings.Cut(text, "[ONNXRuntimeError] : "); found {
+		text = after
+	}
+	text, _, _ = strings.Cut(text, " ; GPU=")
+	return strings.TrimSpace(text)
 }
 
 // handleOf takes the native session out of the binding's, which does not show

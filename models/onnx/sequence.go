@@ -43,9 +43,17 @@ type Sequence struct {
 	held   int // tokens that a growing cache is laid out for; ≥ length
 	cache  *cache
 	job    job
+	work   extension
 	rows   []eft.Row
 	scores []float32
 	closed bool
+}
+
+// extension is what an Extend under way has to do and has done.
+type extension struct {
+	tokens []eft.Token
+	last   int // rows wanted from the end
+	done   int // tokens computed
 }
 
 // Len is the number of tokens.
@@ -74,8 +82,8 @@ func (q *Sequence) Extend(ctx context.Context, tokens []eft.Token, last int) ([]
 	if last < 0 || last > len(tokens) {
 		return nil, fmt.Errorf("onnx: %d rows of %d tokens", last, len(tokens))
 	}
-	if n := q.length + len(tokens); n > s.options.Context {
-		return nil, &ContextError{Tokens: n, Context: s.options.Context}
+	if n := q.length + len(tokens); n > s.Context() {
+		return nil, &ContextError{Tokens: n, Context: s.Context()}
 	}
 	for _, id := range tokens {
 		if id < 0 || int(id) >= s.layout.vocab {
@@ -86,9 +94,9 @@ func (q *Sequence) Extend(ctx context.Context, tokens []eft.Token, last int) ([]
 		return nil, nil
 	}
 	q.room(last)
-	q.job.ctx, q.job.tokens, q.job.last, q.job.done = ctx, tokens, last, 0
+	q.job.ctx, q.work = ctx, extension{tokens: tokens, last: last}
 	err := s.loop.do(&q.job)
-	q.job.ctx, q.job.tokens = nil, nil
+	q.job.ctx, q.work = nil, extension{}
 	if err != nil {
 		return nil, err
 	}
@@ -111,31 +119,36 @@ func (q *Sequence) room(n int) {
 	}
 }
 
-// advance computes the next chunk of a job; more says that another one is left.
-// It runs on the loop's goroutine.
-func (q *Sequence) advance(j *job) (more bool, err error) {
-	s := q.session
-	if err := j.ctx.Err(); err != nil {
-		return false, err
-	}
-	past := q.length + j.done
-	chunk := j.tokens[j.done:min(j.done+s.options.Chunk, len(j.tokens))]
-	if err := q.reach(past, past+len(chunk)); err != nil {
-		return false, fmt.Errorf("onnx: cache of %d tokens: %w", past+len(chunk), err)
-	}
-	end := j.done + len(chunk)
-	first := max(j.done, len(j.tokens)-j.last) // the first token whose row is wanted
+// advance computes the next chunk of the extension; more says that another one
+// is left. It runs on the loop's goroutine.
+func (q *Sequence) advance() (more bool, err error) {
+	s, w := q.session, &q.work
+	past := q.length + w.done
+	chunk := w.tokens[w.done : w.done+s.chunkOf(len(w.tokens)-w.done)]
+	end := w.done + len(chunk)
+	begin := len(w.tokens) - w.last // the first token whose row is wanted
+	first := max(w.done, begin)
 	wanted := max(0, end-first)
-	given, err := s.run(q.cache, past, chunk, wanted)
+	ids, dummies := chunk, 0
+	if s.options.ExactShapes && len(chunk) == 1 {
+		// A row is never alone: the token comes with a copy of itself, whose own
+		// row and place in the cache are rubbish.
+		s.twice = [2]eft.Token{chunk[0], chunk[0]}
+		ids, dummies = s.twice[:], 1
+	}
+	if err := q.reach(past, past+len(ids)); err != nil {
+		return false, fmt.Errorf("onnx: cache of %d tokens: %w", past+len(ids), err)
+	}
+	given, err := s.run(q.cache, past, ids, wanted+dummies)
 	if err != nil {
-		return false, fmt.Errorf("onnx: run %d tokens after %d: %w", len(chunk), past, err)
+		return false, fmt.Errorf("onnx: run %d tokens after %d: %w", len(ids), past, err)
 	}
-	q.held = past + len(chunk)
+	q.held = past + len(ids)
 	for i := range wanted {
-		s.frame.read(q.rows[first+i-(len(j.tokens)-j.last)].Scores, given-wanted+i)
+		s.frame.read(q.rows[first-begin+i].Scores, given-dummies-wanted+i)
 	}
-	j.done = end
-	return end < len(j.tokens), nil
+	w.done = end
+	return end < len(w.tokens), nil
 }
 
 // reach makes the cache hold exactly the past and have room for need tokens.

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 
 	"github.com/graft-gateway/graft/eft"
@@ -21,16 +22,33 @@ var ErrClosed = errors.New("onnx: closed")
 type Options struct {
 	Provider Provider // empty: Auto
 	Device   int      // which GPU
-	Threads  int      // threads of one run; 0: defaultThreads
+	Threads  int      // threads of one run on CPU; 0: 1 for a small model, else half the processors
 	Context  int      // the most tokens that a sequence can have; must be set
-	Chunk    int      // the most tokens of one run; 0: defaultChunk, less where rows are wide
+	Chunk    int      // how many tokens of a prompt one run takes; 0: defaultChunk, less where rows are wide
+
+	// ExactShapes makes rows on CPU independent of how tokens were grouped into
+	// calls, to the last bit, by never running a product of a single row (see
+	// Epsilon). A step of one token then costs as much as one of two: a tenth
+	// more after 40 tokens, a fifth after 300, two fifths after 1,000. Paths of
+	// two or more tokens cost nothing more.
+	ExactShapes bool
 }
 
-// Defaults of Options.
-const (
-	defaultThreads = 1
-	defaultChunk   = 256
-)
+// defaultChunk is Options.Chunk where rows are not too wide for it.
+const defaultChunk = 256
+
+// smallModel is the size in bytes up to which one thread is as fast as two: a
+// step is then over before a second thread has woken up. Above it half of the
+// processors work, for the two models of a pair run side by side.
+const smallModel = 64 << 20
+
+// defaultThreads is Options.Threads for a model of this many bytes.
+func defaultThreads(size int64, processors int) int {
+	if size <= smallModel {
+		return 1
+	}
+	return max(1, processors/2)
+}
 
 // widestLogits bounds the memory that the rows of one run take.
 const widestLogits = 64 << 20
@@ -45,7 +63,8 @@ type Session struct {
 	names   []name          // of every slot's past and present
 	named   map[string]name // all names that are bound
 	frame   *frame
-	one     [1]int // the past of a run of one row
+	one     [1]int       // the past of a run of one row
+	twice   [2]eft.Token // the tokens of an exact step
 	pool    pool
 	loop    *loop
 
@@ -66,12 +85,15 @@ func OpenSession(env *Environment, src Source, o Options) (*Session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("onnx: %s: %w", src, err)
 	}
+	if o.Threads == 0 {
+		o.Threads = defaultThreads(src.size(), runtime.NumCPU())
+	}
 	g, err := openGraph(env, src, o)
 	if err != nil {
 		return nil, fmt.Errorf("onnx: load %s: %w", src, err)
 	}
 	s := &Session{env: env, options: o, graph: g, native: g.native, named: make(map[string]name)}
-	s.pool = pool{idle: make(map[int][]*cache), all: make(map[*cache]struct{})}
+	s.pool = newPool()
 	if err := s.prepare(src, nodes); err != nil {
 		return nil, errors.Join(err, s.release())
 	}
@@ -83,9 +105,6 @@ func OpenSession(env *Environment, src Source, o Options) (*Session, error) {
 func (o *Options) complete() error {
 	if o.Provider == "" {
 		o.Provider = Auto
-	}
-	if o.Threads == 0 {
-		o.Threads = defaultThreads
 	}
 	if o.Chunk == 0 {
 		o.Chunk = defaultChunk
@@ -116,8 +135,9 @@ func (s *Session) prepare(src Source, nodes []attention) error {
 		s.names = append(s.names, s.nameOf(slot.past), s.nameOf(slot.present))
 	}
 	row := s.layout.vocab * s.layout.logits.Type.Size()
-	s.options.Chunk = min(s.options.Chunk, s.options.Context, max(2, widestLogits/row))
-	if s.frame, err = s.newFrame(1, s.options.Chunk); err != nil {
+	s.options.Chunk = min(s.options.Chunk, s.options.Context, max(1, widestLogits/row))
+	// chunkOf and ExactShapes may add one token to a run.
+	if s.frame, err = s.newFrame(1, s.options.Chunk+1); err != nil {
 		return fmt.Errorf("onnx: %s: scratch memory: %w", src, err)
 	}
 	return nil
@@ -145,8 +165,24 @@ func (s *Session) Strategy() Strategy { return s.layout.strategy }
 // Vocabulary is the number of scores in a row.
 func (s *Session) Vocabulary() int { return s.layout.vocab }
 
-// Context is the most tokens that a sequence can have.
-func (s *Session) Context() int { return s.options.Context }
+// Context is the most tokens that a sequence can have: Options.Context, less the
+// room for the second row of an exact step.
+func (s *Session) Context() int {
+	if s.options.ExactShapes {
+		return s.options.Context - 1
+	}
+	return s.options.Context
+}
+
+// chunkOf is how many of the tokens left the next run takes. It never leaves a
+// single one behind: kernels sum a product of one row in another order, and the
+// rows of a prompt should not depend on where it was cut.
+func (s *Session) chunkOf(left int) int {
+	if left <= s.options.Chunk+1 {
+		return left
+	}
+	return s.options.Chunk
+}
 
 // onDevice says whether keys and values are in a GPU's memory.
 func (s *Session) onDevice() bool { return s.graph.provider != CPU }
@@ -160,8 +196,7 @@ func (s *Session) Open(ctx context.Context) (*Sequence, error) {
 		return nil, ErrClosed
 	}
 	q := &Sequence{session: s}
-	q.job.finished = make(chan struct{}, 1)
-	q.job.sequence = q
+	q.job = newJob(q.advance)
 	return q, nil
 }
 
@@ -175,6 +210,9 @@ func (s *Session) Close() error {
 	})
 	return s.closeErr
 }
+
+// Check verifies the session's books; an error is a defect of this package.
+func (s *Session) Check() error { return s.pool.check() }
 
 // release frees everything native.
 func (s *Session) release() error {

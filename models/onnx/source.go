@@ -39,6 +39,21 @@ func (s Source) open() (file io.ReaderAt, size int64, done func(), err error) {
 	return f, info.Size(), func() { f.Close() }, nil
 }
 
+// size is the number of bytes of the model, external data included as exporters
+// name it (model.onnx_data, model.onnx.data). What cannot be read counts nothing.
+func (s Source) size() int64 {
+	total := int64(len(s.Bytes))
+	if s.Path == "" {
+		return total
+	}
+	for _, name := range []string{s.Path, s.Path + "_data", s.Path + ".data"} {
+		if info, err := os.Stat(name); err == nil {
+			total += info.Size()
+		}
+	}
+	return total
+}
+
 func (s Source) String() string {
 	if s.Path != "" {
 		return s.Path
