@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/graft-gateway/graft/eft"
 	"github.com/graft-gateway/graft/models/chattemplate"
@@ -88,11 +87,11 @@ func (f Folder) template() (*chattemplate.Template, error) {
 		if err != nil || config == nil {
 			return nil, err
 		}
-		text, err := chattemplate.FromConfig(config)
-		if err != nil || text == "" {
+		sources, err := chattemplate.FromConfig(config)
+		if err != nil || sources.Default == "" {
 			return nil, err
 		}
-		source = []byte(text)
+		source = []byte(sources.Default)
 	}
 	t, err := chattemplate.Parse(string(source))
 	if err != nil {
@@ -148,7 +147,7 @@ func (m *Model) Prompt(ctx context.Context, messages []chattemplate.Message) ([]
 func (m *Model) PromptWith(ctx context.Context, template *chattemplate.Template, messages []chattemplate.Message) ([]eft.Token, error) {
 	text, err := template.RenderInput(ctx, chattemplate.Input{
 		Messages: messages, AddGenerationPrompt: true,
-		BOSToken: m.config.bos, EOSToken: m.config.eos, Now: time.Now(),
+		BOSToken: m.config.bos, EOSToken: m.config.eos,
 	})
 	if err != nil {
 		return nil, err
