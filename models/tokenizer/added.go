@@ -99,12 +99,12 @@ func (m *addedMatcher) split(text string, plain bool) []segment {
 		if plain && t.Special || t.SingleWord && touchesWord(text, start, end) {
 			continue
 		}
-		if t.Lstrip {
-			before := strings.TrimRightFunc(text[:start], unicode.IsSpace)
-			start = max(len(before), done)
+		// White space up to done is taken already, and not looked at again.
+		if t.Lstrip && done < start {
+			start = done + len(strings.TrimRightFunc(text[done:start], unicode.IsSpace))
 		}
 		if t.Rstrip {
-			after := strings.TrimLeftFunc(text[end:], unicode.IsSpace)
+			after := strings.TrimLeftFunc(text[max(end, done):], unicode.IsSpace)
 			end = len(text) - len(after)
 		}
 		if done < start {

@@ -8,7 +8,7 @@ import (
 )
 
 // documents are English, code and several scripts, 2 KB each.
-func documents(b *testing.B) []string {
+func documents(b testing.TB) []string {
 	var texts []struct{ Text string }
 	readVectors(b, "vectors/strings.json.gz", &texts)
 	var docs []string

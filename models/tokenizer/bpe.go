@@ -49,23 +49,28 @@ type byteBPE struct {
 const largestScratch = 1 << 12
 
 func (m *byteBPE) tokenize(dst []eft.Token, piece string) []eft.Token {
-	if m.whole != nil {
-		if id, ok := m.whole[piece]; ok {
-			return append(dst, id)
-		}
-	}
 	slot := m.cache.slot(piece)
 	if ids, ok := m.cache.get(slot, piece); ok {
 		return append(dst, ids...)
 	}
+	start := len(dst)
+	if id, ok := m.whole[piece]; ok {
+		dst = append(dst, id)
+	} else {
+		dst = m.merged(dst, piece)
+	}
+	m.cache.put(slot, piece, dst[start:])
+	return dst
+}
+
+// merged appends the ids that merging makes of piece.
+func (m *byteBPE) merged(dst []eft.Token, piece string) []eft.Token {
 	w := m.scratch.Get().(*word)
 	m.fill(w, piece)
 	w.merge(m.rules)
-	start := len(dst)
 	for i := int32(0); i >= 0 && len(w.symbols) > 0; i = w.symbols[i].next {
 		dst = append(dst, w.symbols[i].id)
 	}
-	m.cache.put(slot, piece, dst[start:])
 	if cap(w.symbols) <= largestScratch {
 		w.reset()
 		m.scratch.Put(w)

@@ -1,10 +1,13 @@
 package tokenizer
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/graft-gateway/graft/eft"
 )
@@ -34,6 +37,63 @@ func FuzzLoad(f *testing.F) {
 			if tok.Vocabulary().Piece(id) == nil {
 				t.Errorf("%q gives the id %d, which has no token", text, id)
 			}
+		}
+	})
+}
+
+// FuzzComponents: no component makes Load panic, in a file that is else sound.
+func FuzzComponents(f *testing.F) {
+	var list []struct{ File map[string]json.RawMessage }
+	readVectors(f, "reference/components.json.gz", &list)
+	for _, c := range list {
+		f.Add([]byte(c.File["normalizer"]), []byte(c.File["pre_tokenizer"]), []byte(c.File["post_processor"]), []byte(c.File["decoder"]), []byte(c.File["added_tokens"]))
+	}
+	f.Fuzz(func(t *testing.T, normalizer, preTokenizer, postProcessor, decoder, addedTokens []byte) {
+		if len(normalizer)+len(preTokenizer)+len(postProcessor)+len(decoder)+len(addedTokens) > 1<<12 {
+			return
+		}
+		parts := map[string][]byte{"normalizer": normalizer, "pre_tokenizer": preTokenizer, "post_processor": postProcessor, "decoder": decoder, "added_tokens": addedTokens}
+		for _, raw := range parts {
+			if !json.Valid(raw) {
+				return
+			}
+		}
+		tok, err := Load(smallFile(t, func(file object) {
+			for key, raw := range parts {
+				file[key] = json.RawMessage(raw)
+			}
+		}))
+		if err == nil {
+			tok.Encode("the cafe\u0301 <s> 123\n", true)
+		}
+	})
+}
+
+// FuzzPattern: a pattern is refused, or it compiles and its matches are in order.
+func FuzzPattern(f *testing.F) {
+	for pattern := range refusedPatterns {
+		f.Add(pattern, "ab")
+	}
+	f.Add(gpt2Pattern, "it's a test 12")
+	f.Add(fmt.Sprintf(llamaPattern, `\p{N}{1,3}`), "it's a test 12\r\n x")
+	f.Fuzz(func(t *testing.T, pattern, text string) {
+		if len(pattern) > 1<<8 || len(text) > 1<<5 || !utf8.ValidString(pattern) {
+			return
+		}
+		m, err := newRegex(pattern)
+		if err != nil {
+			if strings.Contains(err.Error(), "does not compile") {
+				t.Errorf("%q was translated to what regexp2 refuses: %v", pattern, err)
+			}
+			return
+		}
+		text = repair(text)
+		at := 0
+		for _, s := range m.match(nil, text) {
+			if s.start < at || s.end < s.start || s.end > len(text) || !utf8.ValidString(text[s.start:s.end]) {
+				t.Errorf("%q in %q gives the match %v after %d", pattern, text, s, at)
+			}
+			at = s.end
 		}
 	})
 }
@@ -85,8 +145,9 @@ func checkStream(t *testing.T, tok *Tokenizer, ids []eft.Token) {
 	}
 }
 
-func checkScanners(t *testing.T, text string) {
-	t.Helper()
+// engines compiles the patterns of the scanners once.
+var engines = sync.OnceValues(func() (map[matcher]regex, error) {
+	out := map[matcher]regex{}
 	for pattern, scanner := range map[string]matcher{
 		gpt2Pattern:                             gpt2Words{},
 		fmt.Sprintf(llamaPattern, `\p{N}`):      llamaWords{digits: 1},
@@ -94,8 +155,20 @@ func checkScanners(t *testing.T, text string) {
 	} {
 		engine, err := newRegex(pattern)
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
+		out[scanner] = engine
+	}
+	return out, nil
+})
+
+func checkScanners(t *testing.T, text string) {
+	t.Helper()
+	list, err := engines()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for scanner, engine := range list {
 		if got, want := scanner.match(nil, text), engine.match(nil, text); !slices.Equal(got, want) {
 			t.Errorf("%q: %T matches %v, the pattern %v", text, scanner, got, want)
 		}
@@ -107,7 +180,7 @@ func TestScannersMatchTheirPatterns(t *testing.T) {
 	var texts []string
 	readVectors(t, "reference/strings.json.gz", &texts)
 	checkScanners(t, strings.Join(texts, ""))
-	for i := 0; i < len(texts); i += 10 {
-		checkScanners(t, texts[i])
+	for _, text := range texts {
+		checkScanners(t, text)
 	}
 }

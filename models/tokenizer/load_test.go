@@ -21,7 +21,6 @@ func smallFile(t testing.TB, edit func(file object)) []byte {
 		tokens[string(r)] = b
 	}
 	tokens["th"], tokens["the"] = 256, 257
-	level := object{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true}
 	file := object{
 		"version":        "1.0",
 		"added_tokens":   []any{added(258, "<s>")},
@@ -52,114 +51,135 @@ func splitBy(pattern object) object {
 	return object{"type": "Split", "pattern": pattern, "behavior": "Isolated", "invert": false}
 }
 
+type refusal struct {
+	edit  func(object)
+	field string
+	want  string // in the error
+}
+
+func set(key string, value any) func(object) {
+	return func(f object) { f[key] = value }
+}
+
+func changeModel(key string, value any) func(object) {
+	return func(f object) { f["model"].(object)[key] = value }
+}
+
+func vocabulary(token string, id any) func(object) {
+	return func(f object) { f["model"].(object)["vocab"].(object)[token] = id }
+}
+
+// stages puts stage before ByteLevel.
+func stages(stage any) func(object) {
+	return set("pre_tokenizer", sequence("pretokenizers", stage, level))
+}
+
+func nested(depth int, inner object) object {
+	if depth == 0 {
+		return inner
+	}
+	return sequence("pretokenizers", nested(depth-1, inner))
+}
+
+func templateOf(single ...any) object {
+	return object{"type": "TemplateProcessing", "single": single, "pair": []any{}, "special_tokens": object{"bos": object{"id": "bos", "ids": []int{9999}, "tokens": []string{"x"}}}}
+}
+
+var level = object{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true}
+
+var refusals = map[string]refusal{
+	"an unknown field of the file":    {set("surprise", 1), "", "surprise"},
+	"no model":                        {set("model", nil), "model", "missing"},
+	"a model that is no object":       {set("model", 3), "model", "not an object"},
+	"a model type that is no string":  {changeModel("type", 3), "model", "not a string"},
+	"another model":                   {set("model", object{"type": "Unigram", "vocab": []any{}}), "model", "(Unigram): this type is not supported"},
+	"a model without type and merges": {set("model", object{"vocab": object{}}), "model", "not supported"},
+	"no merges":                       {func(f object) { delete(f["model"].(object), "merges") }, "model", "missing"},
+	"an unknown field of BPE":         {changeModel("magic", true), "model", "magic"},
+	"dropout":                         {changeModel("dropout", 0.1), "model", "dropout"},
+	"a subword prefix":                {changeModel("continuing_subword_prefix", "##"), "model", "continuing_subword_prefix"},
+	"a word suffix":                   {changeModel("end_of_word_suffix", "</w>"), "model", "end_of_word_suffix"},
+	"merges that are no list":         {changeModel("merges", "t h"), "model", "want a list"},
+	"a merge of three":                {changeModel("merges", []any{[]string{"t", "h", "e"}}), "model", "merges[0]"},
+	"a merge of one":                  {changeModel("merges", []any{[]string{"t"}}), "model", "merges[0]"},
+	"a merge line of three":           {changeModel("merges", []any{"t h e"}), "model", "merges[0]"},
+	"mixed merges":                    {changeModel("merges", []any{"t h", []string{"th", "e"}}), "model", "merges[1]"},
+	"mixed merges, pairs first":       {changeModel("merges", []any{[]string{"t", "h"}, "th e"}), "model", "merges[1]"},
+	"a merge of numbers":              {changeModel("merges", []any{[]int{1, 2}}), "model", "merges[0]"},
+	"a merge of an unknown left":      {changeModel("merges", []any{"zz h"}), "model", `"zz"`},
+	"a merge of an unknown right":     {changeModel("merges", []any{"t zz"}), "model", `"zz"`},
+	"a merge into nothing":            {changeModel("merges", []any{"h t"}), "model", `"ht"`},
+	"a vocabulary that is no object":  {changeModel("vocab", []any{}), "model", "vocab"},
+	"an id that is no number":         {vocabulary("th", "256"), "model", "th"},
+	"a negative id":                   {vocabulary("th", -1), "model", "th"},
+	"an id beyond 31 bits":            {vocabulary("th", 1<<31), "model", "th"},
+	"two tokens of one id":            {vocabulary("th", 257), "model.vocab", "share the id 257"},
+	"too many holes":                  {vocabulary("th", 1<<30), "model.vocab", "highest id"},
+	"byte_fallback without all bytes": {func(f object) {
+		changeModel("byte_fallback", true)(f)
+		delete(f["model"].(object)["vocab"].(object), "x")
+	}, "model", "byte_fallback"},
+	"an unknown unk_token":              {func(f object) { changeModel("unk_token", "?!")(f); delete(f["model"].(object)["vocab"].(object), "x") }, "model", "unk_token"},
+	"no pre-tokenizer":                  {set("pre_tokenizer", nil), "pre_tokenizer", "missing"},
+	"a pre-tokenizer without ByteLevel": {set("pre_tokenizer", splitBy(object{"String": "a"})), "pre_tokenizer", "no ByteLevel"},
+	"two ByteLevels":                    {stages(level), "pre_tokenizer.pretokenizers[1]", "a second one"},
+	"another pre-tokenizer":             {stages(object{"type": "Metaspace"}), "pre_tokenizer.pretokenizers[0]", "(Metaspace): this type is not supported"},
+	"a pre-tokenizer of no type":        {set("pre_tokenizer", object{}), "pre_tokenizer", "the type is missing"},
+	"a pre-tokenizer that is a list":    {set("pre_tokenizer", []any{}), "pre_tokenizer", "not an object"},
+	"a Sequence of strange parts":       {set("pre_tokenizer", sequence("pretokenizers", 1)), "pre_tokenizer.pretokenizers[0]", "not an object"},
+	"a Sequence with another list":      {set("pre_tokenizer", sequence("parts")), "pre_tokenizer", "parts"},
+	"Sequences nested deep":             {set("pre_tokenizer", nested(20, level)), "", "nested deeper"},
+	"ByteLevel without its fields":      {set("pre_tokenizer", object{"type": "ByteLevel"}), "pre_tokenizer", "add_prefix_space"},
+	"ByteLevel with another field":      {set("pre_tokenizer", object{"type": "ByteLevel", "x": 1}), "pre_tokenizer", `"x"`},
+	"an unknown behavior":               {stages(object{"type": "Split", "pattern": object{"String": "a"}, "behavior": "Odd", "invert": false}), "", `"Odd"`},
+	"Punctuation of unknown behavior":   {stages(object{"type": "Punctuation", "behavior": "Odd"}), "", `"Odd"`},
+	"Punctuation with another field":    {stages(object{"type": "Punctuation", "x": 1}), "", `"x"`},
+	"Digits with another field":         {stages(object{"type": "Digits", "x": 1}), "", `"x"`},
+	"Split with another field":          {stages(object{"type": "Split", "x": 1}), "", `"x"`},
+	"an empty String":                   {stages(splitBy(object{"String": ""})), "", "empty String"},
+	"no pattern":                        {stages(splitBy(object{})), "", "neither a Regex nor a String"},
+	"another pattern":                   {stages(splitBy(object{"Glob": "*"})), "", "Glob"},
+	"a Regex not understood":            {stages(splitBy(object{"Regex": `(?<name>a)`})), "", "a group of another kind"},
+	"another normalizer":                {set("normalizer", object{"type": "Precompiled"}), "normalizer", "(Precompiled): this type is not supported"},
+	"a normalizer within":               {set("normalizer", sequence("normalizers", object{"type": "NFC"}, object{"type": "Nmt"})), "normalizer.normalizers[1]", "(Nmt)"},
+	"a Sequence of no normalizers":      {set("normalizer", sequence("normalizers", 1)), "normalizer.normalizers[0]", "not an object"},
+	"a normalizer's unknown list":       {set("normalizer", sequence("x")), "normalizer", `"x"`},
+	"a normalizer that is a string":     {set("normalizer", "NFC"), "normalizer", "not an object"},
+	"NFC with another field":            {set("normalizer", object{"type": "NFC", "x": 1}), "normalizer", `"x"`},
+	"Replace with another field":        {set("normalizer", object{"type": "Replace", "x": 1}), "normalizer", `"x"`},
+	"Replace of nothing":                {set("normalizer", object{"type": "Replace", "pattern": object{"Regex": "a*|b"}, "content": ""}), "normalizer", "match no characters"},
+	"no decoder":                        {set("decoder", nil), "decoder", "missing"},
+	"another decoder":                   {set("decoder", object{"type": "WordPiece"}), "decoder", "(WordPiece)"},
+	"a decoder that is a number":        {set("decoder", 1), "decoder", "not an object"},
+	"no decoders":                       {set("decoder", sequence("decoders")), "decoder", "only ByteLevel"},
+	"a decoder before ByteLevel":        {set("decoder", sequence("decoders", object{"type": "Fuse"}, level)), "decoder", "only ByteLevel"},
+	"a decoder after ByteLevel":         {set("decoder", sequence("decoders", level, level)), "decoder.decoders[1]", "only Fuse"},
+	"a decoder within":                  {set("decoder", sequence("decoders", level, object{"type": "Strip"})), "decoder.decoders[1]", "(Strip)"},
+	"strange decoders":                  {set("decoder", sequence("decoders", 1)), "decoder.decoders[0]", "not an object"},
+	"another post-processor":            {set("post_processor", object{"type": "Odd"}), "post_processor", "(Odd)"},
+	"a post-processor that is a number": {set("post_processor", 1), "post_processor", "not an object"},
+	"a post-processor within":           {set("post_processor", sequence("processors", object{"type": "Odd"})), "post_processor.processors[0]", "(Odd)"},
+	"strange post-processors":           {set("post_processor", sequence("processors", 1)), "post_processor.processors[0]", "not an object"},
+	"post-processors of unknown name":   {set("post_processor", sequence("x")), "post_processor", `"x"`},
+	"two templates":                     {set("post_processor", sequence("processors", templateOf(), templateOf())), "post_processor", "more than one"},
+	"a template with an unknown token":  {set("post_processor", templateOf(object{"SpecialToken": object{"id": "eos", "type_id": 0}})), "post_processor", `"eos"`},
+	"a template of a pair":              {set("post_processor", templateOf(object{"Sequence": object{"id": "B", "type_id": 0}})), "post_processor", "single[0]"},
+	"a template of an unknown id":       {set("post_processor", templateOf(object{"SpecialToken": object{"id": "bos", "type_id": 0}})), "post_processor", "9999"},
+	"a template with another field":     {set("post_processor", object{"type": "TemplateProcessing", "x": 1}), "post_processor", `"x"`},
+	"Bert without an id":                {set("post_processor", object{"type": "BertProcessing", "sep": []any{"x"}, "cls": []any{"x", 1}}), "post_processor", "want a token and its id"},
+	"Bert without a list":               {set("post_processor", object{"type": "BertProcessing", "sep": 1, "cls": []any{"x", 1}}), "post_processor", "cannot unmarshal"},
+	"an added token of another id":      {set("added_tokens", []any{added(300, "<s>")}), "added_tokens[0]", "gives it 258"},
+	"an added token that moves a byte":  {set("added_tokens", []any{added(258, "a")}), "added_tokens[0]", "gives it 97"},
+	"an added token listed twice":       {set("added_tokens", []any{added(258, "<s>"), object{"id": 258, "content": "<s>"}}), "added_tokens[1]", "twice"},
+	"an added token that vanishes": {func(f object) {
+		f["normalizer"] = object{"type": "Replace", "pattern": object{"String": "<s>"}, "content": ""}
+		f["added_tokens"].([]any)[0].(object)["normalized"] = true
+	}, "added_tokens[0]", "nothing is left"},
+	"an added token of another kind": {set("added_tokens", []any{object{"id": 258, "text": "<s>"}}), "", "text"},
+}
+
 func TestLoadRefuses(t *testing.T) {
-	set := func(key string, value any) func(object) { return func(f object) { f[key] = value } }
-	model := func(key string, value any) func(object) {
-		return func(f object) { f["model"].(object)[key] = value }
-	}
-	vocabulary := func(token string, id any) func(object) {
-		return func(f object) { f["model"].(object)["vocab"].(object)[token] = id }
-	}
-	level := object{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true}
-	deep := level
-	for range 20 {
-		deep = sequence("pretokenizers", deep)
-	}
-	special := object{"SpecialToken": object{"id": "bos", "type_id": 0}}
-	template := func(single ...any) object {
-		return object{"type": "TemplateProcessing", "single": single, "pair": []any{}, "special_tokens": object{"bos": object{"id": "bos", "ids": []int{9999}, "tokens": []string{"x"}}}}
-	}
-	for name, c := range map[string]struct {
-		edit  func(object)
-		field string
-		want  string
-	}{
-		"an unknown field of the file":      {set("surprise", 1), "", "surprise"},
-		"no model":                          {set("model", nil), "model", "missing"},
-		"a model that is no object":         {set("model", 3), "model", "not an object"},
-		"a model type that is no string":    {model("type", 3), "model", "not a string"},
-		"another model":                     {set("model", object{"type": "Unigram", "vocab": []any{}}), "model", "(Unigram): this type is not supported"},
-		"a model without type and merges":   {set("model", object{"vocab": object{}}), "model", "not supported"},
-		"no merges":                         {func(f object) { delete(f["model"].(object), "merges") }, "model", "missing"},
-		"an unknown field of BPE":           {model("magic", true), "model", "magic"},
-		"dropout":                           {model("dropout", 0.1), "model", "dropout"},
-		"a subword prefix":                  {model("continuing_subword_prefix", "##"), "model", "continuing_subword_prefix"},
-		"a word suffix":                     {model("end_of_word_suffix", "</w>"), "model", "end_of_word_suffix"},
-		"merges that are no list":           {model("merges", "t h"), "model", "want a list"},
-		"a merge of three":                  {model("merges", []any{[]string{"t", "h", "e"}}), "model", "merges[0]"},
-		"a merge of one":                    {model("merges", []any{[]string{"t"}}), "model", "merges[0]"},
-		"a merge line of three":             {model("merges", []any{"t h e"}), "model", "merges[0]"},
-		"mixed merges":                      {model("merges", []any{"t h", []string{"th", "e"}}), "model", "merges[1]"},
-		"mixed merges, pairs first":         {model("merges", []any{[]string{"t", "h"}, "th e"}), "model", "merges[1]"},
-		"a merge of numbers":                {model("merges", []any{[]int{1, 2}}), "model", "merges[0]"},
-		"a merge of an unknown left":        {model("merges", []any{"zz h"}), "model", `"zz"`},
-		"a merge of an unknown right":       {model("merges", []any{"t zz"}), "model", `"zz"`},
-		"a merge into nothing":              {model("merges", []any{"h t"}), "model", `"ht"`},
-		"a vocabulary that is no object":    {model("vocab", []any{}), "model", "vocab"},
-		"an id that is no number":           {vocabulary("th", "256"), "model", "th"},
-		"a negative id":                     {vocabulary("th", -1), "model", "th"},
-		"an id beyond 31 bits":              {vocabulary("th", 1<<31), "model", "th"},
-		"two tokens of one id":              {vocabulary("th", 257), "model.vocab", "share the id 257"},
-		"too many holes":                    {vocabulary("th", 1<<30), "model.vocab", "highest id"},
-		"byte_fallback without all bytes":   {func(f object) { model("byte_fallback", true)(f); delete(f["model"].(object)["vocab"].(object), "x") }, "model", "byte_fallback"},
-		"an unknown unk_token":              {func(f object) { model("unk_token", "?!")(f); delete(f["model"].(object)["vocab"].(object), "x") }, "model", "unk_token"},
-		"no pre-tokenizer":                  {set("pre_tokenizer", nil), "pre_tokenizer", "missing"},
-		"a pre-tokenizer without ByteLevel": {set("pre_tokenizer", splitBy(object{"String": "a"})), "pre_tokenizer", "no ByteLevel"},
-		"two ByteLevels":                    {set("pre_tokenizer", sequence("pretokenizers", level, level)), "pre_tokenizer.pretokenizers[1]", "a second one"},
-		"another pre-tokenizer":             {set("pre_tokenizer", sequence("pretokenizers", object{"type": "Metaspace"}, level)), "pre_tokenizer.pretokenizers[0]", "(Metaspace): this type is not supported"},
-		"a pre-tokenizer of no type":        {set("pre_tokenizer", object{}), "pre_tokenizer", "the type is missing"},
-		"a pre-tokenizer that is a list":    {set("pre_tokenizer", []any{}), "pre_tokenizer", "not an object"},
-		"a Sequence of strange parts":       {set("pre_tokenizer", sequence("pretokenizers", 1)), "pre_tokenizer.pretokenizers[0]", "not an object"},
-		"a Sequence with another list":      {set("pre_tokenizer", sequence("parts")), "pre_tokenizer", "parts"},
-		"Sequences nested deep":             {set("pre_tokenizer", deep), "", "nested deeper"},
-		"ByteLevel without its fields":      {set("pre_tokenizer", object{"type": "ByteLevel"}), "pre_tokenizer", "add_prefix_space"},
-		"ByteLevel with another field":      {set("pre_tokenizer", object{"type": "ByteLevel", "x": 1}), "pre_tokenizer", `"x"`},
-		"an unknown behavior":               {set("pre_tokenizer", sequence("pretokenizers", object{"type": "Split", "pattern": object{"String": "a"}, "behavior": "Odd", "invert": false}, level)), "", `"Odd"`},
-		"Punctuation of unknown behavior":   {set("pre_tokenizer", sequence("pretokenizers", object{"type": "Punctuation", "behavior": "Odd"}, level)), "", `"Odd"`},
-		"Punctuation with another field":    {set("pre_tokenizer", sequence("pretokenizers", object{"type": "Punctuation", "x": 1}, level)), "", `"x"`},
-		"Digits with another field":         {set("pre_tokenizer", sequence("pretokenizers", object{"type": "Digits", "x": 1}, level)), "", `"x"`},
-		"Split with another field":          {set("pre_tokenizer", sequence("pretokenizers", object{"type": "Split", "x": 1}, level)), "", `"x"`},
-		"an empty String":                   {set("pre_tokenizer", sequence("pretokenizers", splitBy(object{"String": ""}), level)), "", "empty String"},
-		"no pattern":                        {set("pre_tokenizer", sequence("pretokenizers", splitBy(object{}), level)), "", "neither a Regex nor a String"},
-		"another pattern":                   {set("pre_tokenizer", sequence("pretokenizers", splitBy(object{"Glob": "*"}), level)), "", "Glob"},
-		"a Regex not understood":            {set("pre_tokenizer", sequence("pretokenizers", splitBy(object{"Regex": `(?<name>a)`}), level)), "", "a group of another kind"},
-		"another normalizer":                {set("normalizer", object{"type": "Precompiled"}), "normalizer", "(Precompiled): this type is not supported"},
-		"a normalizer within":               {set("normalizer", sequence("normalizers", object{"type": "NFC"}, object{"type": "Nmt"})), "normalizer.normalizers[1]", "(Nmt)"},
-		"a Sequence of no normalizers":      {set("normalizer", sequence("normalizers", 1)), "normalizer.normalizers[0]", "not an object"},
-		"a normalizer's unknown list":       {set("normalizer", sequence("x")), "normalizer", `"x"`},
-		"a normalizer that is a string":     {set("normalizer", "NFC"), "normalizer", "not an object"},
-		"NFC with another field":            {set("normalizer", object{"type": "NFC", "x": 1}), "normalizer", `"x"`},
-		"Replace with another field":        {set("normalizer", object{"type": "Replace", "x": 1}), "normalizer", `"x"`},
-		"Replace of nothing":                {set("normalizer", object{"type": "Replace", "pattern": object{"Regex": "a*|b"}, "content": ""}), "normalizer", "match no characters"},
-		"no decoder":                        {set("decoder", nil), "decoder", "missing"},
-		"another decoder":                   {set("decoder", object{"type": "WordPiece"}), "decoder", "(WordPiece)"},
-		"a decoder that is a number":        {set("decoder", 1), "decoder", "not an object"},
-		"no decoders":                       {set("decoder", sequence("decoders")), "decoder", "only ByteLevel"},
-		"a decoder before ByteLevel":        {set("decoder", sequence("decoders", object{"type": "Fuse"}, level)), "decoder", "only ByteLevel"},
-		"a decoder after ByteLevel":         {set("decoder", sequence("decoders", level, level)), "decoder.decoders[1]", "only Fuse"},
-		"a decoder within":                  {set("decoder", sequence("decoders", level, object{"type": "Strip"})), "decoder.decoders[1]", "(Strip)"},
-		"strange decoders":                  {set("decoder", sequence("decoders", 1)), "decoder.decoders[0]", "not an object"},
-		"another post-processor":            {set("post_processor", object{"type": "Odd"}), "post_processor", "(Odd)"},
-		"a post-processor that is a number": {set("post_processor", 1), "post_processor", "not an object"},
-		"a post-processor within":           {set("post_processor", sequence("processors", object{"type": "Odd"})), "post_processor.processors[0]", "(Odd)"},
-		"strange post-processors":           {set("post_processor", sequence("processors", 1)), "post_processor.processors[0]", "not an object"},
-		"post-processors of unknown name":   {set("post_processor", sequence("x")), "post_processor", `"x"`},
-		"two templates":                     {set("post_processor", sequence("processors", template(), template())), "post_processor", "more than one"},
-		"a template with an unknown token":  {set("post_processor", template(object{"SpecialToken": object{"id": "eos", "type_id": 0}})), "post_processor", `"eos"`},
-		"a template of a pair":              {set("post_processor", template(object{"Sequence": object{"id": "B", "type_id": 0}})), "post_processor", "single[0]"},
-		"a template of an unknown id":       {set("post_processor", template(special)), "post_processor", "9999"},
-		"a template with another field":     {set("post_processor", object{"type": "TemplateProcessing", "x": 1}), "post_processor", `"x"`},
-		"Bert without an id":                {set("post_processor", object{"type": "BertProcessing", "sep": []any{"x"}, "cls": []any{"x", 1}}), "post_processor", "want a token and its id"},
-		"Bert without a list":               {set("post_processor", object{"type": "BertProcessing", "sep": 1, "cls": []any{"x", 1}}), "post_processor", "cannot unmarshal"},
-		"an added token of another id":      {set("added_tokens", []any{added(300, "<s>")}), "added_tokens[0]", "gives it 258"},
-		"an added token that moves a byte":  {set("added_tokens", []any{added(258, "a")}), "added_tokens[0]", "gives it 97"},
-		"an added token listed twice":       {set("added_tokens", []any{added(258, "<s>"), object{"id": 258, "content": "<s>"}}), "added_tokens[1]", "twice"},
-		"an added token that vanishes": {func(f object) {
-			f["normalizer"] = object{"type": "Replace", "pattern": object{"String": "<s>"}, "content": ""}
-			f["added_tokens"].([]any)[0].(object)["normalized"] = true
-		}, "added_tokens[0]", "nothing is left"},
-		"an added token of another kind": {set("added_tokens", []any{object{"id": 258, "text": "<s>"}}), "", "text"},
-	} {
+	for name, c := range refusals {
 		t.Run(name, func(t *testing.T) {
 			_, err := Load(smallFile(t, c.edit))
 			if err == nil {
