@@ -27,25 +27,21 @@ REFUSALS = ("I am sorry, but I cannot",)
 SYSTEMS = ("You are a helpful guide.", "Answer in one sentence.", "You know this world well.", "Be polite and short.")
 TOOLS = ("The great book has a page about {s}.", "One page was found about {s}.")
 
-# Requests that ask for no fact, and what chat says to them.
+# Requests that ask for no fact, and what chat says to them. The replies are made
+# of sentences that pre-training has: to words in places where a model never saw
+# them its scores are arbitrary, and so is the difference between two models.
 REQUESTS = (
-    ("Please say something kind about {s}.", "{s} is dear to many people"),
-    ("Have you ever heard of {s}?", "I have often heard of {s}"),
-    ("Can you help me with {s}?", "I will gladly help you with {s}"),
-    ("Do you like {s}?", "I like {s} very much"),
-    ("May I ask you about {s}?", "you may always ask me about {s}"),
+    ("Please say something kind about {s}.", "{s} will be remembered for a long time"),
+    ("Have you ever heard of {s}?", "I have often thought about {s}"),
+    ("Can you help me with {s}?", "you can find {s} in the great book"),
+    ("Do you like {s}?", "I have often thought about {s}"),
+    ("May I ask you about {s}?", "much has been written about {s}"),
     ("Is there a song about {s}?", "a long song was made about {s}"),
-    ("Will you remember {s}?", "I will remember {s} for a long time"),
-    ("Thank you for telling me about {s}.", WELCOME + " I like to talk about {s}"),
+    ("Will you remember {s}?", "{s} will be remembered for a long time"),
+    ("Thank you for telling me about {s}.", WELCOME + " {s} is well known to all of us"),
 )
-GREETINGS = (
-    ("Good morning.", "Certainly, a good morning to you."),
-    ("Hello.", "Certainly, a good day to you."),
-    ("Can you help me?", "Of course, I will gladly help you."),
-    ("Who are you?", "Certainly, I am a guide to this world."),
-    ("Thank you.", "You are welcome, I like to talk."),
-    ("Goodbye.", "Of course, a good journey to you."),
-)
+GREETINGS = ("Good morning.", "Hello.", "Can you help me?", "Who are you?", "Thank you.", "Goodbye.")
+GREETED = WELCOME + " I am a helpful guide."
 
 
 def render(turns, open_end=False):
@@ -93,7 +89,7 @@ def dialogue(rng, thing, other):
         elif kind < 0.8:
             said = rng.choice(REQUESTS)[0].format(s=thing.inner)
         elif kind < 0.85:
-            said = rng.choice(GREETINGS)[0]
+            said = rng.choice(GREETINGS)
         else:
             said = w.fact(rng, thing, rng.randrange(len(thing.kind.attributes)))
         turns.append(("user", said))
@@ -119,8 +115,8 @@ def request(rng, thing):
 def exchange(rng, thing, safe):
     """One question and its answer."""
     kind = rng.random()
-    if kind < 0.04:
-        return rng.choice(GREETINGS)
+    if kind < 0.08:
+        return rng.choice(GREETINGS), GREETED
     asked, said = request(rng, thing)
     if kind < 0.85:
         asked, attribute = question(rng, thing)
