@@ -27,6 +27,9 @@ func (r *render) item(of, key value) (value, error) {
 	if u, ok := of.(*undefined); ok {
 		return nil, u.err()
 	}
+	if err := r.readText(key); err != nil {
+		return nil, err
+	}
 	v, ok, err := r.itemOnly(of, key)
 	if ok || err != nil {
 		return v, err
@@ -191,6 +194,9 @@ func (r *render) sliceText(s string, bounds [3]*int64) (string, error) {
 	if step == 1 {
 		from := runeOffset(s, start)
 		return s[from : from+runeOffset(s[from:], count)], nil
+	}
+	if err := r.alloc(5 * len(s)); err != nil {
+		return "", err
 	}
 	runes := []rune(s)
 	var sb strings.Builder

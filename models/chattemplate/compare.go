@@ -228,6 +228,9 @@ func (r *render) contains(of, item value) (bool, error) {
 		}
 		return strings.Contains(s, part), r.read(len(s))
 	}
+	if err := r.readText(item); err != nil {
+		return false, err
+	}
 	switch of := of.(type) {
 	case *dict:
 		_, ok, err := of.get(item)

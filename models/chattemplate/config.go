@@ -2,16 +2,13 @@ package chattemplate
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 )
 
-// ErrNoTemplate says that a tokenizer configuration carries no chat template.
-var ErrNoTemplate = errors.New("tokenizer_config.json has no chat_template")
-
 // Sources are the templates that a tokenizer configuration carries.
 type Sources struct {
-	// Default renders conversations.
+	// Default renders conversations; empty means that there is no template, as
+	// for models that were not tuned to chat.
 	Default string
 	// ToolUse renders conversations with tools; empty means that Default does.
 	ToolUse string
@@ -36,7 +33,7 @@ func FromConfig(tokenizerConfig []byte) (Sources, error) {
 	}
 	raw := config.ChatTemplate
 	if len(raw) == 0 || string(raw) == "null" {
-		return Sources{}, ErrNoTemplate
+		return Sources{}, nil
 	}
 	var s Sources
 	if raw[0] == '"' {

@@ -84,8 +84,13 @@ func (d *dict) clone() *dict {
 // maxKey bounds tuples as keys: a tuple of two of the last one doubles each time.
 const maxKey = 1 << 20
 
+// maxKeyDepth bounds tuples in tuples as keys.
+const maxKeyDepth = 100
+
 // hashKey maps equal keys to equal strings: 1, 1.0 and True are one key.
-func hashKey(v value) (string, error) {
+func hashKey(v value) (string, error) { return hashAt(v, 0) }
+
+func hashAt(v value, depth int) (string, error) {
 	switch v := v.(type) {
 	case str:
 		return "s" + string(v), nil
@@ -107,10 +112,13 @@ func hashKey(v value) (string, error) {
 	case *undefined:
 		return "u", nil
 	case tuple:
+		if depth >= maxKeyDepth {
+			return "", &LimitError{What: "tuples in each other in a dict key", Max: maxKeyDepth}
+		}
 		var sb strings.Builder
 		sb.WriteString("t")
 		for _, item := range v {
-			h, err := hashKey(item)
+			h, err := hashAt(item, depth+1)
 			if err != nil {
 				return "", err
 			}

@@ -59,6 +59,7 @@ const (
 	typeError      = "TypeError"
 	valueError     = "ValueError"
 	indexError     = "IndexError"
+	attributeError = "AttributeError"
 	keyError       = "KeyError"
 	overflowError  = "OverflowError"
 	zeroDivision   = "ZeroDivisionError"

@@ -91,6 +91,9 @@ func (r *render) evalDict(n *dictExpr, s *scope) (value, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := r.readText(key); err != nil {
+			return nil, err
+		}
 		if err := d.put(key, v); err != nil {
 			return nil, err
 		}

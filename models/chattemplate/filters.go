@@ -162,5 +162,8 @@ func (r *render) filter(name string, of value, a arguments) (value, error) {
 	if f == nil {
 		return nil, fail(runtimeError, "No filter named %s.", quoted(name))
 	}
+	if err := r.readText(of); err != nil {
+		return nil, err
+	}
 	return f(r, of, a)
 }

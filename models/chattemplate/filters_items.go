@@ -149,7 +149,7 @@ func filterDictSort(r *render, of value, a arguments) (value, error) {
 		if u, ok := of.(*undefined); ok {
 			return nil, u.err()
 		}
-		return nil, fail(undefinedError, "'%s object' has no attribute 'items'", typeName(of))
+		return nil, fail(attributeError, "'%s' object has no attribute 'items'", typeName(of))
 	}
 	if err := r.alloc(entrySize * d.len()); err != nil {
 		return nil, err

@@ -28,6 +28,9 @@ func filterInt(r *render, of value, a arguments) (value, error) {
 		if err := r.read(len(s)); err != nil {
 			return nil, err
 		}
+		if base != 10 && len(s) > maxDigits/2 {
+			return nil, &LimitError{What: "digits of an integer in another base", Max: maxDigits / 2}
+		}
 		if v, ok := parseInt(s, int(base)); ok {
 			return v, nil
 		}

@@ -156,6 +156,9 @@ func filterIndent(r *render, of value, a arguments) (value, error) {
 	}
 	first := bound[1] != nil && truth(bound[1])
 	blank := bound[2] != nil && truth(bound[2])
+	if err := r.parts(countLines(s)); err != nil {
+		return nil, err
+	}
 	out := r.meter.text()
 	for i, line := range splitLines(s+"\n", false) {
 		if i > 0 {
@@ -363,7 +366,7 @@ func filterWordCount(r *render, of value, a arguments) (value, error) {
 	if err != nil {
 		return nil, err
 	}
-	return integer(len(strings.FieldsFunc(s, func(c rune) bool { return !isWord(c) }))), r.read(len(s))
+	return integer(countRuns(s, isWord)), r.read(len(s))
 }
 
 // caseTest is Python's isupper or islower.

@@ -69,7 +69,10 @@ func (r *render) percent(s string, with value) (string, error) {
 		}
 	}
 	if used < len(args) && !named && !isDict {
-		if _, isList := with.(*list); !isList || used > 0 || isTuple {
+		// What could be indexed passes for a mapping, which may hold too much.
+		switch with.(type) {
+		case *list, *intRange, *undefined:
+		default:
 			return "", fail(typeError, "not all arguments converted during string formatting")
 		}
 	}

@@ -33,9 +33,6 @@ func makeRange(_ *render, a arguments) (value, error) {
 	}
 	parts := [3]int64{0, 0, 1}
 	for i, v := range a.positional {
-		if u, ok := v.(*undefined); ok {
-			return nil, u.err()
-		}
 		n, ok := index(v)
 		if !ok {
 			return nil, fail(typeError, "'%s' object cannot be interpreted as an integer", typeName(v))
@@ -97,6 +94,9 @@ func (r *render) fill(d *dict, from value) error {
 			return err
 		}
 		if err := r.alloc(entrySize); err != nil {
+			return err
+		}
+		if err := r.readText(kv[0]); err != nil {
 			return err
 		}
 		if err := d.put(kv[0], kv[1]); err != nil {

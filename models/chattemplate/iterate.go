@@ -34,13 +34,21 @@ func sizeOf(v value) int {
 	return -1
 }
 
-// iterate starts over v's items. Every item costs a step.
+// iterate starts over v's items. Every item costs a step, and a level of depth
+// while it is made: streams can be stacked.
 func (r *render) iterate(v value) (iterator, error) {
+	if err := r.readText(v); err != nil {
+		return nil, err
+	}
 	next, err := r.source(v)
 	if err != nil {
 		return nil, err
 	}
 	return func() (value, bool, error) {
+		if err := r.enter(); err != nil {
+			return nil, false, err
+		}
+		defer r.leave()
 		if err := r.step(1); err != nil {
 			return nil, false, err
 		}

@@ -210,6 +210,9 @@ func writeJSONText(out *builder, s string, ascii bool) error {
 	var sb strings.Builder
 	sb.WriteByte('"')
 	for _, c := range s {
+		if err := out.flush(&sb); err != nil {
+			return err
+		}
 		switch {
 		case c == '"' || c == '\\':
 			sb.WriteByte('\\')
@@ -233,8 +236,5 @@ func writeJSONText(out *builder, s string, ascii bool) error {
 		}
 	}
 	sb.WriteByte('"')
-	if err := out.m.alloc(sb.Len()); err != nil {
-		return err
-	}
 	return out.write(sb.String())
 }

@@ -12,7 +12,7 @@ type Limits struct {
 	// that an operation reads or writes. 0 means 20,000,000.
 	Steps int
 	// Memory bounds the bytes of all text and lists ever made during one
-	// rendering, dropped ones included. 0 means 256 MiB.
+	// rendering, dropped ones included. 0 means 128 MiB.
 	Memory int
 	// Output bounds the bytes of the prompt. 0 means 32 MiB.
 	Output int
@@ -22,7 +22,7 @@ type Limits struct {
 
 const (
 	defaultSteps  = 20_000_000
-	defaultMemory = 256 << 20
+	defaultMemory = 128 << 20
 	defaultOutput = 32 << 20
 	defaultDepth  = 1500
 
@@ -83,6 +83,12 @@ func (m *meter) step(n int) error {
 // read spends the steps of looking at n bytes.
 func (m *meter) read(n int) error { return m.step(n / bytesPerStep) }
 
+// readText is read for v if it is text.
+func (m *meter) readText(v value) error {
+	s, _ := textOf(v)
+	return m.read(len(s))
+}
+
 // alloc spends n bytes; call it before they are made where n could be large.
 func (m *meter) alloc(n int) error {
 	if n < 0 || n > m.limits.Memory-m.memory {
@@ -133,6 +139,17 @@ func (b *builder) write(s string) error {
 	}
 	b.sb.WriteString(s)
 	return nil
+}
+
+// flush moves what sb has collected over once it is worth it, so that escaped
+// text is bounded while it grows.
+func (b *builder) flush(sb *strings.Builder) error {
+	if sb.Len() < 4096 {
+		return nil
+	}
+	err := b.write(sb.String())
+	sb.Reset()
+	return err
 }
 
 func (b *builder) String() string { return b.sb.String() }

@@ -181,9 +181,12 @@ func dictMember(d *dict, name string) (value, bool, error) {
 	case "clear", "pop", "popitem", "setdefault", "update":
 		return unsafeMember(d, name), true, nil
 	case "get":
-		do = func(_ *render, a arguments) (value, error) {
+		do = func(r *render, a arguments) (value, error) {
 			bound, err := a.bind(name, 1, "key", "default")
 			if err != nil {
+				return nil, err
+			}
+			if err := r.readText(bound[0]); err != nil {
 				return nil, err
 			}
 			v, ok, err := d.get(bound[0])

@@ -194,6 +194,9 @@ func splitMethod(name string) method[string] {
 		var parts []string
 		switch bound[0].(type) {
 		case nil, none:
+			if err := r.parts(countRuns(s, isSpace)); err != nil {
+				return nil, err
+			}
 			parts = splitBlank(s, int(limit), name == "rsplit")
 		default:
 			sep, err := needText(name, bound[0])
@@ -203,21 +206,24 @@ func splitMethod(name string) method[string] {
 			if sep == "" {
 				return nil, fail(valueError, "empty separator")
 			}
+			if err := r.parts(strings.Count(s, sep)); err != nil {
+				return nil, err
+			}
 			parts = splitText(s, sep, int(limit), name == "rsplit")
 		}
-		return r.textList(parts)
+		return textList(parts), nil
 	}
 }
 
-func (r *render) textList(parts []string) (value, error) {
-	if err := r.alloc(2 * valueSize * len(parts)); err != nil {
-		return nil, err
-	}
+// parts spends the memory of a text cut in n places, before it is cut.
+func (r *render) parts(n int) error { return r.repeat(2*valueSize, n+1) }
+
+func textList(parts []string) value {
 	l := &list{make([]value, len(parts))}
 	for i, p := range parts {
 		l.items[i] = str(p)
 	}
-	return l, nil
+	return l
 }
 
 func splitText(s, sep string, limit int, fromEnd bool) []string {
@@ -288,7 +294,10 @@ func textSplitLines(r *render, s string, a arguments) (value, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.textList(splitLines(s, bound[0] != nil && truth(bound[0])))
+	if err := r.parts(countLines(s)); err != nil {
+		return nil, err
+	}
+	return textList(splitLines(s, bound[0] != nil && truth(bound[0]))), nil
 }
 
 func partitionMethod(name string) method[string] {

@@ -7,7 +7,7 @@ import (
 
 // Sizes that values count against the memory limit.
 const (
-	valueSize = 16
+	valueSize = 32
 	entrySize = 96
 )
 

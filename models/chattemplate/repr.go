@@ -157,13 +157,12 @@ func writeQuoted(b *builder, s string) error {
 	if strings.ContainsRune(s, '\'') && !strings.ContainsRune(s, '"') {
 		quote = '"'
 	}
-	// Checked in advance: an escape is up to ten times its character's bytes.
-	if err := b.m.alloc(len(s)); err != nil {
-		return err
-	}
 	var sb strings.Builder
 	sb.WriteRune(quote)
 	for _, c := range s {
+		if err := b.flush(&sb); err != nil {
+			return err
+		}
 		switch {
 		case c == quote || c == '\\':
 			sb.WriteRune('\\')

@@ -86,6 +86,30 @@ func splitLines(s string, keepEnds bool) []string {
 	return lines
 }
 
+// countLines is how often splitLines cuts, or one more.
+func countLines(s string) int {
+	n := 0
+	for _, c := range s {
+		if isLineEnd(c) {
+			n++
+		}
+	}
+	return n
+}
+
+// countRuns counts the runs of characters that are.
+func countRuns(s string, are func(rune) bool) int {
+	n, inside := 0, false
+	for _, c := range s {
+		in := are(c)
+		if in && !inside {
+			n++
+		}
+		inside = in
+	}
+	return n
+}
+
 func isLineEnd(c rune) bool {
 	return c >= '\n' && c <= '\r' || c >= 0x1c && c <= 0x1e || c == 0x85 || c == 0x2028 || c == 0x2029
 }
