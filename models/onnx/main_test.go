@@ -10,7 +10,19 @@ import (
 // testEnv is the one environment of this test process.
 var testEnv *Environment
 
+// childLibrary makes the test binary a process that starts the library named,
+// and nothing else.
+const childLibrary = "GRAFT_TEST_START"
+
 func TestMain(m *testing.M) {
+	if path := os.Getenv(childLibrary); path != "" {
+		_, err := Start(path)
+		fmt.Println(err)
+		if err != nil {
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	code, err := withEnvironment(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -26,11 +38,22 @@ func withEnvironment(m *testing.M) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	if testEnv, err = Start(library); err != nil {
-		return 1, err
+	// Started twice, so that every test runs in an environment after another.
+	for range 2 {
+		if testEnv != nil {
+			if err := testEnv.Close(); err != nil {
+				return 1, err
+			}
+		}
+		if testEnv, err = Start(library); err != nil {
+			return 1, err
+		}
 	}
 	code := m.Run()
-	return code, testEnv.Close()
+	if err := testEnv.Close(); err != nil {
+		return 1, err
+	}
+	return code, testEnv.Close() // closing twice does nothing
 }
 
 // model is the source of one of the models in testdata, all with the same

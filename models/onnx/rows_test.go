@@ -16,6 +16,7 @@ type expected struct {
 	Steps   []eft.Token `json:"steps"`
 	Prefill [][]float32 `json:"prefill_logits"`
 	Step    [][]float32 `json:"step_logits"`
+	Whole   [][]float32 `json:"whole_logits"` // prompt and steps at once
 }
 
 func readExpected(t testing.TB) expected {

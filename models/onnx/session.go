@@ -65,6 +65,7 @@ type Session struct {
 	frame   *frame
 	one     [1]int       // the past of a run of one row
 	twice   [2]eft.Token // the tokens of an exact step
+	warm    bool         // a run has succeeded
 	pool    pool
 	loop    *loop
 
@@ -246,9 +247,15 @@ func (s *Session) runRows(f *frame, c *cache, past []int, tokens []eft.Token, ro
 			return 0, err
 		}
 	}
-	if err := c.binding.run(); err != nil {
+	start := c.binding.run
+	if s.onDevice() && !s.warm {
+		// CUDA loads much of itself in the first run, handlers included.
+		start = func() error { return keepSignals(c.binding.run) }
+	}
+	if err := start(); err != nil {
 		return 0, err
 	}
+	s.warm = true
 	c.current = c.next()
 	return given, nil
 }
