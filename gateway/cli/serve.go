@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -69,10 +70,9 @@ func (s *serve) Run(ctx context.Context, log *slog.Logger) (err error) {
 
 // providers sums up what computes the models.
 func providers(w *wiring) string {
-	seen := []string{}
+	var seen []string
 	for _, m := range w.order {
-		p, _ := m.Provider()
-		if !strings.Contains(strings.Join(seen, ","), string(p)) {
+		if p, _ := m.Provider(); !slices.Contains(seen, string(p)) {
 			seen = append(seen, string(p))
 		}
 	}
