@@ -18,6 +18,7 @@ type Options struct {
 	Device   int           // which GPU
 	Threads  int           // of one run; 0: the runtime's default
 	Context  int           // shortens the model's own; 0 does not
+	Exact    bool          // rows on CPU do not depend on how tokens were grouped, to the last bit; see onnx.Options.ExactShapes
 }
 
 // Model is a loaded model folder. It owns its session and is safe for concurrent
@@ -47,10 +48,13 @@ func Load(env *onnx.Environment, folder Folder, o Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.session, err = onnx.OpenSession(env, source, onnx.Options{Provider: o.Provider, Device: o.Device, Threads: o.Threads, Context: m.config.context})
+	m.session, err = onnx.OpenSession(env, source, onnx.Options{
+		Provider: o.Provider, Device: o.Device, Threads: o.Threads, Context: m.config.context, ExactShapes: o.Exact,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", m.name, err)
 	}
+	m.config.context = m.session.Context()
 	if scored, size := m.session.Vocabulary(), m.Vocabulary().Size(); scored < size {
 		return nil, errors.Join(fmt.Errorf("model %s scores %d ids, its tokenizer has %d", m.name, scored, size), m.Close())
 	}

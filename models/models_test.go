@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -122,6 +123,36 @@ func TestRowsAreAFunctionOfPrefixAndPath(t *testing.T) {
 	}
 	if worst > 1e-3 {
 		t.Errorf("a used sequence's rows differ from a fresh one's by %v nats", worst)
+	}
+}
+
+func TestExactRowsDoNotDependOnPaths(t *testing.T) {
+	m := member(t, "base", Options{Exact: true})
+	prompt, text := encode(m, "The river Velm rises in"), encode(m, " the hills of Pendris. The river is long.")
+	step, leap := m.Open(prompt), m.Open(prompt)
+	defer step.Close()
+	defer leap.Close()
+	rows, err := leap.Rows(t.Context(), nil, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := clone(rows)
+	different := 0
+	for i := range text {
+		rows, err := step.Rows(t.Context(), text[:i], nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(rows[0].Scores, whole[i].Scores) {
+			different++
+		}
+	}
+	// Other processors' kernels may sum otherwise; there they are compared in models/onnx.
+	if different > 0 && runtime.GOARCH == "amd64" {
+		t.Errorf("%d of %d rows differ between steps and a path", different, len(text))
+	}
+	if m.Context() != 2047 {
+		t.Errorf("context %d, want one less than the model's", m.Context())
 	}
 }
 

@@ -66,6 +66,7 @@ type Runtime struct {
 	Threads  int           `yaml:"threads"`
 	Graph    string        `yaml:"graph"`   // file in the folder; empty is model.onnx or onnx/model.onnx
 	Context  int           `yaml:"context"` // shortens the model's; 0 does not
+	Exact    bool          `yaml:"exact"`   // rows do not depend on how tokens were grouped, to the last bit, at some cost
 }
 
 // RouteConfig is a model as clients see it.

@@ -39,7 +39,7 @@ keys_env: KEYS
 onnxruntime: {library: /lib/ort.so}
 limits: {body: 2MiB, running: 3, waiting: 4, patience: 1s, grace: 2m}
 bases:
-  large: {folder: ./large, provider: cpu, threads: 2, device: 1, graph: onnx/model_q4.onnx, context: 512}
+  large: {folder: ./large, provider: cpu, threads: 2, device: 1, graph: onnx/model_q4.onnx, context: 512, exact: true}
 experts:
   zeta: {tuned: a, untuned: b, provider: cuda}
   alpha: {tuned: c, untuned: d}
@@ -53,7 +53,7 @@ routes:
 		t.Errorf("limits %+v", c.Limits)
 	}
 	large := c.Bases.values["large"]
-	if large.Folder != "./large" || large.Runtime != (Runtime{Provider: "cpu", Device: 1, Threads: 2, Graph: "onnx/model_q4.onnx", Context: 512}) {
+	if large.Folder != "./large" || large.Runtime != (Runtime{Provider: "cpu", Device: 1, Threads: 2, Graph: "onnx/model_q4.onnx", Context: 512, Exact: true}) {
 		t.Errorf("base %+v", large)
 	}
 	r := c.Routes.values["r"]

@@ -174,7 +174,7 @@ func (w *wiring) model(folder string, run Runtime) (*models.Model, error) {
 		return nil, err
 	}
 	m, err := models.Load(w.env, files, models.Options{
-		Graph: run.Graph, Provider: run.Provider, Device: run.Device, Threads: run.Threads, Context: run.Context,
+		Graph: run.Graph, Provider: run.Provider, Device: run.Device, Threads: run.Threads, Context: run.Context, Exact: run.Exact,
 	})
 	if err != nil {
 		return nil, err
