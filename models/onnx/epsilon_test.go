@@ -66,6 +66,32 @@ func TestEpsilon(t *testing.T) {
 	}
 }
 
+// TestEpsilonOfTheEmbeddedFamily is where the figures for it come from: run it
+// with -v.
+func TestEpsilonOfTheEmbeddedFamily(t *testing.T) {
+	for _, name := range []string{"base", "small-chat", "small"} {
+		for _, exact := range []bool{false, true} {
+			s, err := OpenSession(testEnv, member(name), Options{Provider: CPU, Context: 2048, ExactShapes: exact})
+			if err != nil {
+				t.Fatal(err)
+			}
+			found, err := Epsilon(t.Context(), s, walk(300, s.Vocabulary()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, d := range found {
+				t.Logf("%-10s exact=%-5v %-16s %3d of %d rows identical, else within %.2g", name, exact, d.Shape, d.Identical, d.Rows, d.LogProb)
+				if d.LogProb > 5e-4 || bits && exact && d.Shape == "one at a time" && d.Identical != d.Rows {
+					t.Errorf("%s: %+v", name, d)
+				}
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
 // TestBatchesOfStepsAreStepsAlone is what lets a loop put steps of many
 // sequences together without changing a token.
 func TestBatchesOfStepsAreStepsAlone(t *testing.T) {

@@ -62,6 +62,11 @@ func model(name string) Source {
 	return Source{Path: filepath.Join("testdata", name, "model.onnx")}
 }
 
+// member is the source of a model of the embedded family.
+func member(name string) Source {
+	return Source{Path: filepath.Join("..", "demo", name, "model.onnx")}
+}
+
 // openModel opens a model of testdata and closes it when the test is done.
 func openModel(t testing.TB, name string, o Options) *Session {
 	t.Helper()

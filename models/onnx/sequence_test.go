@@ -3,6 +3,7 @@ package onnx
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -209,29 +210,32 @@ func TestStepsAllocateNothing(t *testing.T) {
 	}
 }
 
+// BenchmarkStep times a step of one token after 40 and after 1,000, alone and
+// with ExactShapes, on the embedded family's large and small base.
 func BenchmarkStep(b *testing.B) {
-	for _, name := range []string{"gqa", "plain"} {
+	for _, name := range []string{"base", "small"} {
 		for _, exact := range []bool{false, true} {
-			shape := "single"
-			if exact {
-				shape = "exact"
-			}
-			b.Run(name+"/"+shape, func(b *testing.B) {
-				q := openSequence(b, openModel(b, name, Options{Provider: CPU, ExactShapes: exact}))
-				read(b, q, walk(50, 64), 50)
-				token := []eft.Token{7}
-				b.ReportAllocs()
-				for b.Loop() {
-					if q.Len() > 100 {
-						if err := q.Truncate(50); err != nil {
+			for _, length := range []int{40, 1000} {
+				b.Run(fmt.Sprintf("%s/exact=%v/after=%d", name, exact, length), func(b *testing.B) {
+					s, err := OpenSession(testEnv, member(name), Options{Provider: CPU, Context: 2048, ExactShapes: exact})
+					if err != nil {
+						b.Fatal(err)
+					}
+					defer s.Close()
+					q := openSequence(b, s)
+					text := walk(length, s.Vocabulary())
+					read(b, q, text, length)
+					b.ReportAllocs()
+					for b.Loop() {
+						if err := q.Truncate(length); err != nil {
+							b.Fatal(err)
+						}
+						if _, err := q.Extend(b.Context(), text[:1], 1); err != nil {
 							b.Fatal(err)
 						}
 					}
-					if _, err := q.Extend(b.Context(), token, 1); err != nil {
-						b.Fatal(err)
-					}
-				}
-			})
+				})
+			}
 		}
 	}
 }
