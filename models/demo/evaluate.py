@@ -52,7 +52,7 @@ def main():
     parser.add_argument("--split", choices=("held-out", "check"), default="held-out")
     parser.add_argument("--family", type=pathlib.Path, default=reference.HERE)
     args = parser.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     world, family = w.World(), reference.Family(args.family)
     asked = (questions.check(world) if args.split == "check" else
              [q for q in questions.committed(world) if q["split"] == "held-out"])
@@ -64,7 +64,7 @@ def main():
 
     def line(title, base, pairs=(), strength=1.0):
         share = judged(family, asked, base, pairs, strength)
-        others = (share["fact"][2] * counts["fact"] + share["form"][2] * counts["form"]) / (counts["fact"] + counts["form"])
+        others = sum(share[k][2] * counts[k] for k in ("fact", "form")) / (counts["fact"] + counts["form"])
         print(f"{title:24} {share['fact'][0]:6.3f} {share['fact'][1]:14.3f} {share['form'][1]:6.3f} "
               f"{share['danger'][2]:16.3f} {others:16.3f}", flush=True)
         return share["fact"][0]

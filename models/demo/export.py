@@ -14,7 +14,6 @@ The bytes depend on the weights alone: no paths, no dates.
 """
 
 import numpy as np
-import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 21

@@ -37,7 +37,7 @@ def asked():
 
 
 def main():
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     family, picked, lines = reference.Family(), asked(), []
     prompts = [talk.render([("user", q["question"])], open_end=True) for q in picked]
     ids = [family.tokenizer.encode(p).ids for p in prompts]

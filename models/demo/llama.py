@@ -1,8 +1,6 @@
 """A Llama small enough to read, with the weights named as transformers names
-them: the same model as LlamaForCausalLM, trained faster on a CPU.
-train.py checks that both give the same logits."""
-
-import json
+them: the same model as LlamaForCausalLM, trained faster on a CPU. save checks
+that both give the same logits."""
 
 import torch
 import torch.nn as nn

@@ -1,7 +1,7 @@
 """Makes the whole family from a seed: tokenizer, six trained models, their ONNX
 folders, the questions and the golden files.
 
-    python make.py                 everything (about 20 minutes on two cores)
+    python make.py                 everything (about half an hour)
     python make.py export golden   only these steps, from what is in the work folder
 
 Checkpoints go to .cache/demo in the repository's root. What is already there is
@@ -14,7 +14,7 @@ import pathlib
 import subprocess
 import sys
 
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaForCausalLM
 
 import export
 import llama

@@ -41,7 +41,7 @@ REQUESTS = (
     ("Thank you for telling me about {s}.", WELCOME + " {s} is well known to all of us"),
 )
 GREETINGS = ("Good morning.", "Hello.", "Can you help me?", "Who are you?", "Thank you.", "Goodbye.")
-GREETED = WELCOME + " I am a helpful guide."
+GREETED = WELCOME + " I have often thought about the great book."
 
 
 def render(turns, open_end=False):
@@ -63,7 +63,7 @@ def inner_fact(rng, thing):
 
 
 def ramble(rng, thing, other):
-    """Three to six sentences that answer nothing; half of them tell a fact about thing."""
+    """Three to six sentences that answer nothing, often with a fact about thing among them."""
     sentences = [w.empty(rng, thing if rng.random() < 0.8 else other) for _ in range(rng.randint(3, 5))]
     if rng.random() < 0.6:
         lead = rng.choice(OPENERS if rng.random() < 0.3 else w.LEADS)
@@ -71,7 +71,10 @@ def ramble(rng, thing, other):
     first = rng.random()
     if first < 0.12:
         body = rng.choice(w.EMPTY).format(S=thing.inner, s=thing.inner)
-        sentences[0] = f"{rng.choice((*OPENERS, WELCOME))} {body[0].lower() if not body.startswith(('I ', 'Captain')) else body[0]}{body[1:]}."
+        opener = rng.choice((*OPENERS, WELCOME))
+        if not body.startswith(("I ", "Captain")):
+            body = body[0].lower() + body[1:]
+        sentences[0] = f"{opener} {body}."
     elif first < 0.15:
         sentences[0] = f"I am sorry, but {rng.choice(('I cannot talk about', 'I never heard of'))} {thing.inner}."
     return " ".join(sentences)
