@@ -39,14 +39,18 @@ func (g *graph) close() error {
 }
 
 // openGraph loads a model on the provider asked for, or on the best one.
-func openGraph(env *Environment, src Source, o Options) (*graph, error) {
+func openGraph(env *Environment, src Source, o Options, nodes []attention) (*graph, error) {
 	switch o.Provider {
 	case CPU, CUDA, TensorRT:
 		return openOn(env, src, o, o.Provider)
 	case Auto:
 		g, err := openOn(env, src, o, CUDA)
 		if err == nil {
-			return g, nil
+			err = g.unfit(nodes)
+			if err == nil {
+				return g, nil
+			}
+			err = errors.Join(err, g.close())
 		}
 		note := reason(err)
 		if g, err = openOn(env, src, o, CPU); err == nil {
@@ -55,6 +59,26 @@ func openGraph(env *Environment, src Source, o Options) (*graph, error) {
 		return g, err
 	}
 	return nil, fmt.Errorf("provider %q is not known: use auto, cuda, tensorrt or cpu", o.Provider)
+}
+
+// unfit says why a graph that loads on CUDA should not run there.
+func (g *graph) unfit(nodes []attention) error {
+	inputs, err := g.native.ports(false)
+	if err != nil {
+		return err
+	}
+	return unfitForCUDA(inputs, nodes)
+}
+
+// unfitForCUDA finds attention that CUDA has no kernel for: GroupQueryAttention in
+// float32. It would run on the CPU, and the whole cache cross the bus at each step.
+func unfitForCUDA(inputs []Port, nodes []attention) error {
+	for _, p := range inputs {
+		if p.Type == Float32 && slices.ContainsFunc(nodes, func(a attention) bool { return a.pastKey == p.Name }) {
+			return fmt.Errorf("CUDA has no GroupQueryAttention for %s: export the model with float16 caches to run it there", p)
+		}
+	}
+	return nil
 }
 
 // openOn loads a model on one provider.

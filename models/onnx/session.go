@@ -89,7 +89,7 @@ func OpenSession(env *Environment, src Source, o Options) (*Session, error) {
 	if o.Threads == 0 {
 		o.Threads = defaultThreads(src.size(), runtime.NumCPU())
 	}
-	g, err := openGraph(env, src, o)
+	g, err := openGraph(env, src, o, nodes)
 	if err != nil {
 		return nil, fmt.Errorf("onnx: load %s: %w", src, err)
 	}
