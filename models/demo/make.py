@@ -79,8 +79,11 @@ def export_all():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("steps", nargs="*", choices=STEPS, help="default: all, in order")
+    parser.add_argument("steps", nargs="*", metavar="step", help=f"of {', '.join(STEPS)}; default: all, in order")
     steps = parser.parse_args().steps or STEPS
+    unknown = [s for s in steps if s not in STEPS]
+    if unknown:
+        parser.error(f"no step {', '.join(unknown)}; the steps are {', '.join(STEPS)}")
     actions = {"tokenizer": tokenizer, "pretrain": pretrain, "tune": tune, "export": export_all,
                "questions": lambda: questions.write(HERE / "questions.jsonl", questions.committed(w.World())),
                "golden": lambda: run("golden.py")}
