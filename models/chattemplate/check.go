@@ -2,38 +2,175 @@ package chattemplate
 
 import "slices"
 
-// checkCalls refuses calls of functions that nothing can define. Data has no
-// functions in it, so a called name must be a global or be set by the template,
-// unless the template itself asks whether it is there. The name self, which
-// stands for the blocks of template inheritance, is refused too.
-func checkCalls(stmts []stmt) error {
-	bound := map[string]bool{"caller": true, "varargs": true, "kwargs": true, "loop": true}
-	var calls []*nameExpr
-	self := 0
-	visit := func(e expr) {
-		switch n := e.(type) {
-		case *nameExpr:
-			if n.name == "self" && self == 0 {
-				self = n.at()
-			}
-		case *callExpr:
-			if name, ok := n.of.(*nameExpr); ok {
-				calls = append(calls, name)
-			}
-		case *testExpr:
-			if name, ok := n.of.(*nameExpr); ok && slices.Contains([]string{"defined", "undefined", "callable"}, n.name) {
-				bound[name.name] = true
-			}
+// checker refuses, before there is any data, the filters, tests and functions
+// that do not exist.
+//
+// The reference lets a branch name what does not exist and fails only where it
+// is reached, so that a template can suit several engines:
+//
+//	{% if from_json is defined %}{{ x | from_json }}{% endif %}
+//
+// Filters and tests are therefore guarded inside an if, its condition included,
+// and inside a conditional expression, but not in a loop or macro in there. Calls
+// of unknown functions, which the reference never refuses in advance, are
+// guarded by anything conditional around them.
+type checker struct {
+	bound map[string]bool
+}
+
+type guard struct{ names, calls bool }
+
+// inner is the guard of a loop's or macro's body.
+func (g guard) inner() guard { return guard{calls: g.calls} }
+
+// conditional is the guard of a branch.
+func conditional() guard { return guard{names: true, calls: true} }
+
+func checkNames(stmts []stmt) error {
+	c := &checker{bound: map[string]bool{"caller": true, "varargs": true, "kwargs": true, "loop": true}}
+	// Data has no functions in it, so a called name must be a global or be set by
+	// the template, unless the template itself asks whether it is there.
+	walkStmts(stmts, func(e expr) {
+		t, ok := e.(*testExpr)
+		if !ok || !slices.Contains([]string{"defined", "undefined", "callable"}, t.name) {
+			return
 		}
-	}
-	walkStmts(stmts, visit, func(name string, _ int) { bound[name] = true })
-	if self > 0 && !bound["self"] {
-		return &SyntaxError{Line: self, Message: "the name 'self' is not supported in chat templates"}
-	}
-	for _, c := range calls {
-		if !bound[c.name] && globalFunction(c.name) == nil {
-			return &SyntaxError{Line: c.at(), Message: "No function named " + quoted(c.name)}
+		if name, ok := t.of.(*nameExpr); ok {
+			c.bound[name.name] = true
+		}
+	}, func(name string, _ int) { c.bound[name] = true })
+	return c.stmts(stmts, guard{})
+}
+
+func (c *checker) stmts(stmts []stmt, g guard) error {
+	for _, st := range stmts {
+		if err := c.stmt(st, g); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func (c *checker) stmt(st stmt, g guard) error {
+	switch n := st.(type) {
+	case *printStmt:
+		return c.expr(n.of, g)
+	case *ifStmt:
+		return first(c.expr(n.test, conditional()), c.stmts(n.body, conditional()), c.stmts(n.not, conditional()))
+	case *forStmt:
+		return first(c.expr(n.iter, g), c.expr(n.test, g.inner()), c.stmts(n.body.stmts, g.inner()), c.stmts(n.otherwise.stmts, g.inner()))
+	case *setStmt:
+		return c.expr(n.of, g)
+	case *setBlockStmt:
+		return first(c.expr(n.filter.orNil(), g.inner()), c.stmts(n.body.stmts, g.inner()))
+	case *filterStmt:
+		return first(c.expr(n.filter, g.inner()), c.stmts(n.body.stmts, g.inner()))
+	case *withStmt:
+		for _, v := range n.values {
+			if err := c.expr(v, g); err != nil {
+				return err
+			}
+		}
+		return c.stmts(n.body.stmts, g.inner())
+	case *macroStmt:
+		return c.macro(n.macro, g.inner())
+	case *callStmt:
+		return first(c.expr(n.call, g), c.macro(n.caller, g.inner()))
+	case *generationStmt:
+		return c.stmts(n.body.stmts, g.inner())
+	}
+	return nil
+}
+
+func first(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *checker) macro(m *macroDef, g guard) error {
+	for _, d := range m.defaults {
+		if err := c.expr(d, g); err != nil {
+			return err
+		}
+	}
+	return c.stmts(m.body.stmts, g)
+}
+
+func (c *checker) expr(e expr, g guard) error {
+	if e == nil {
+		return nil
+	}
+	if _, ok := e.(*condExpr); ok {
+		g = conditional()
+	}
+	if message := c.unknown(e, g); message != "" {
+		return &SyntaxError{Line: e.at(), Message: message}
+	}
+	if n, ok := e.(*nameExpr); ok && n.name == "self" && !c.bound["self"] {
+		// It stands for the blocks of template inheritance.
+		return &SyntaxError{Line: n.at(), Message: "the name 'self' is not supported in chat templates"}
+	}
+	var err error
+	parts(e, func(x expr) {
+		if err == nil {
+			err = c.expr(x, g)
+		}
+	})
+	return err
+}
+
+// unknown says what e names that does not exist.
+func (c *checker) unknown(e expr, g guard) string {
+	switch n := e.(type) {
+	case *testExpr:
+		if !g.names && !knownTest(n.name) {
+			return unknownTest(n.name)
+		}
+	case *callExpr:
+		name, ok := n.of.(*nameExpr)
+		if ok && !g.calls && !c.bound[name.name] && globalFunction(name.name) == nil {
+			return "No function named " + quoted(name.name)
+		}
+	case *filterExpr:
+		if g.names {
+			return ""
+		}
+		if filterFunc(n.name) == nil {
+			return unknownFilter(n.name)
+		}
+		return n.unknownArgument()
+	}
+	return ""
+}
+
+// unknownArgument looks at the filters that take the name of a filter or test.
+func (n *filterExpr) unknownArgument() string {
+	at := 0
+	switch n.name {
+	case "map", "select", "reject":
+	case "selectattr", "rejectattr":
+		at = 1
+	default:
+		return ""
+	}
+	if at >= len(n.args.positional) {
+		return ""
+	}
+	c, ok := n.args.positional[at].(*constExpr)
+	if !ok {
+		return ""
+	}
+	name, ok := textOf(c.value)
+	switch {
+	case !ok:
+	case n.name == "map" && filterFunc(name) == nil:
+		return unknownFilter(name)
+	case n.name != "map" && !knownTest(name):
+		return unknownTest(name)
+	}
+	return ""
 }

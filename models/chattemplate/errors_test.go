@@ -14,7 +14,12 @@ func TestWhatDoesNotExistIsRefusedAtParsingByLineAndName(t *testing.T) {
 		line            int
 	}{
 		{"a\n{{ x|nope }}", "No filter named 'nope'", 2},
-		{"{% if false %}\n{{ x|nope }}{% endif %}", "No filter named 'nope'", 2},
+		{"{% if false %}{% for a in x %}\n{{ a|nope }}{% endfor %}{% endif %}", "No filter named 'nope'", 2},
+		{"{% for a in x if a is nope %}{% endfor %}", "No test named 'nope'", 1},
+		{"{% macro m(a=1|nope) %}{% endmacro %}", "No filter named 'nope'", 1},
+		{"{% set x | nope %}{% endset %}", "No filter named 'nope'", 1},
+		{"{% with a = 1|nope %}{% endwith %}", "No filter named 'nope'", 1},
+		{"{% call nope() %}{% endcall %}", "No function named 'nope'", 1},
 		{"\n\n{{ x is nope }}", "No test named 'nope'", 3},
 		{"{{ l|map('nope') }}", "No filter named 'nope'", 1},
 		{"{{ l|select('nope') }}", "No test named 'nope'", 1},
@@ -59,10 +64,39 @@ func TestWhatDoesNotExistIsRefusedAtParsingByLineAndName(t *testing.T) {
 	}
 }
 
-func TestFunctionsThatTheTemplateAsksForMayBeMissing(t *testing.T) {
-	text, err := renderVector(vector{Template: "{% if now is defined %}{{ now() }}{% else %}-{% endif %}", Data: json.RawMessage(`{}`)})
-	if err != nil || text != "-" {
-		t.Errorf("got %q, error %v", text, err)
+func TestBranchesMayNameWhatOtherEnginesHave(t *testing.T) {
+	const data = `{"a": false}`
+	for source, want := range map[string]string{
+		"{% if now is defined %}{{ now() }}{% else %}-{% endif %}":                     "-",
+		"{% if now is defined and now is callable %}{{ now() }}{% else %}-{% endif %}": "-",
+		"{% if a %}{{ nope() }}{% endif %}-":                                           "-",
+		"{% if a %}{% for b in c %}{{ nope() }}{% endfor %}{% endif %}-":               "-",
+		"{% if a %}{{ a|nope }}{{ a is nope }}{% endif %}-":                            "-",
+		"{{ a|nope if a else '-' }}":                                                   "-",
+		"{% if 'nope' is filter %}{{ a|nope }}{% endif %}-":                            "-",
+	} {
+		text, err := renderVector(vector{Template: source, Data: json.RawMessage(data)})
+		if err != nil || text != want {
+			t.Errorf("%s: got %q, error %v", source, text, err)
+		}
+	}
+	for source, want := range map[string]string{
+		"{% if not a %}{{ nope() }}{% endif %}":                   "UndefinedError: 'nope' is undefined",
+		"{% if not a %}{{ a|nope }}{% endif %}":                   "TemplateRuntimeError: No filter named 'nope'",
+		"{% if not a %}{{ a|batch(1) }}{% endif %}":               "TemplateRuntimeError: the filter 'batch' is not supported in chat templates",
+		"{% if a is nope %}{% endif %}":                           "TemplateRuntimeError: No test named 'nope'",
+		"{% if 1 %}{{ [1]|map('nope')|list }}{% endif %}":         "TemplateRuntimeError: No filter named 'nope'",
+		"{% if 1 %}{{ [1]|select('nope')|list }}{% endif %}":      "TemplateRuntimeError: No test named 'nope'",
+		"{% if 'batch' is filter %}{{ [1]|batch(1) }}{% endif %}": "TemplateRuntimeError: the filter 'batch' is not supported in chat templates",
+		"{% if lipsum is defined %}{{ lipsum() }}{% endif %}":     "NotSupported: the function lipsum, which makes random text",
+		"{% set f = 'nope' %}{{ [1]|map(f)|list }}":               "TemplateRuntimeError: No filter named 'nope'",
+		"{% set f = 1 %}{{ [1]|select(f)|list }}":                 "TemplateRuntimeError: select needs the name of a test, got a int",
+		"{% set f = 1 %}{{ [1]|map(f)|list }}":                    "TypeError: map needs the name of a filter, got a int",
+	} {
+		_, err := renderVector(vector{Template: source, Data: json.RawMessage(data)})
+		if err == nil || err.Error() != "chat template, line 1: "+want {
+			t.Errorf("%s: error %v, want %s", source, err, want)
+		}
 	}
 }
 

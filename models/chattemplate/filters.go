@@ -121,46 +121,26 @@ func pickFilter(name string) filterCall {
 	return nil
 }
 
-// checkFilter refuses what can be seen to fail before there is any data.
-func checkFilter(f *filterExpr) error {
-	switch f.name {
+// refusedFilter says that the reference has a filter that this package has not.
+func refusedFilter(name string) bool {
+	switch name {
 	case "batch", "filesizeformat", "groupby", "pprint", "random", "slice", "striptags", "urlencode", "urlize", "wordwrap", "xmlattr":
-		return &SyntaxError{Line: f.at(), Message: "the filter " + quoted(f.name) + " is not supported in chat templates"}
+		return true
 	}
-	if filterFunc(f.name) == nil {
-		return &SyntaxError{Line: f.at(), Message: "No filter named " + quoted(f.name)}
+	return false
+}
+
+func unknownFilter(name string) string {
+	if refusedFilter(name) {
+		return "the filter " + quoted(name) + " is not supported in chat templates"
 	}
-	constant := func(i int) (string, bool) {
-		if i >= len(f.args.positional) {
-			return "", false
-		}
-		c, ok := f.args.positional[i].(*constExpr)
-		if !ok {
-			return "", false
-		}
-		return textOf(c.value)
-	}
-	switch f.name {
-	case "map":
-		if name, ok := constant(0); ok && filterFunc(name) == nil {
-			return &SyntaxError{Line: f.at(), Message: "No filter named " + quoted(name)}
-		}
-	case "select", "reject":
-		if name, ok := constant(0); ok {
-			return checkTest(name, f.at())
-		}
-	case "selectattr", "rejectattr":
-		if name, ok := constant(1); ok {
-			return checkTest(name, f.at())
-		}
-	}
-	return nil
+	return "No filter named " + quoted(name)
 }
 
 func (r *render) filter(name string, of value, a arguments) (value, error) {
 	f := filterFunc(name)
 	if f == nil {
-		return nil, fail(runtimeError, "No filter named %s.", quoted(name))
+		return nil, fail(runtimeError, "%s", unknownFilter(name))
 	}
 	if err := r.readText(of); err != nil {
 		return nil, err

@@ -190,8 +190,8 @@ func (r *render) chooser(filter string, a arguments) (func(value) (bool, error),
 		return func(v value) (bool, error) { return truth(v), nil }, nil
 	}
 	name, ok := textOf(a.positional[0])
-	if !ok || !knownTest(name) {
-		return nil, fail(runtimeError, "%s: no such test", filter)
+	if !ok {
+		return nil, fail(runtimeError, "%s needs the name of a test, got a %s", filter, typeName(a.positional[0]))
 	}
 	rest := a
 	rest.positional = a.positional[1:]

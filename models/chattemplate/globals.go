@@ -20,6 +20,10 @@ func globalFunction(name string) *function {
 		return &function{name, makeCycler}
 	case "joiner":
 		return &function{name, makeJoiner}
+	case "lipsum":
+		return &function{name, func(*render, arguments) (value, error) {
+			return nil, fail(notSupported, "the function lipsum, which makes random text")
+		}}
 	}
 	return nil
 }

@@ -187,9 +187,6 @@ func (p *parser) filters(of expr, head bool) (*filterExpr, error) {
 				return nil, err
 			}
 		}
-		if err := checkFilter(f); err != nil {
-			return nil, err
-		}
 		of = f
 	}
 	return f, nil
@@ -234,9 +231,6 @@ func (p *parser) test(of expr) (expr, error) {
 		t.args.positional = []expr{arg}
 	}
 	if err != nil {
-		return nil, err
-	}
-	if err := checkTest(t.name, t.at()); err != nil {
 		return nil, err
 	}
 	if negated {

@@ -20,7 +20,7 @@ func Parse(source string) (*Template, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkCalls(stmts); err != nil {
+	if err := checkNames(stmts); err != nil {
 		return nil, err
 	}
 	t := &Template{body: block{stmts: stmts}}

@@ -12,13 +12,7 @@ func knownTest(name string) bool {
 	return false
 }
 
-// checkTest refuses a test that does not exist.
-func checkTest(name string, line int) error {
-	if !knownTest(name) {
-		return &SyntaxError{Line: line, Message: "No test named " + quoted(name)}
-	}
-	return nil
-}
+func unknownTest(name string) string { return "No test named " + quoted(name) }
 
 // test is of is name(args).
 func (r *render) test(name string, of value, a arguments) (bool, error) {
@@ -40,6 +34,9 @@ func (r *render) test(name string, of value, a arguments) (bool, error) {
 		op = "in"
 	case "sameas", "divisibleby":
 	default:
+		if !knownTest(name) {
+			return false, fail(runtimeError, "%s", unknownTest(name))
+		}
 		if _, err := a.bind(name, 0); err != nil {
 			return false, err
 		}
@@ -100,7 +97,7 @@ func (r *render) plainTest(name string, of value) (bool, error) {
 			return false, nil
 		}
 		if name == "filter" {
-			return filterFunc(text) != nil, nil
+			return filterFunc(text) != nil || refusedFilter(text), nil
 		}
 		return knownTest(text), nil
 	}
