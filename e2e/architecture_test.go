@@ -29,6 +29,7 @@ var house = map[string]struct {
 	"gateway":             {[]string{"eft", "eft/decode", "gateway/openai"}, "the face speaks eft's types; models and bases come in by its interfaces"},
 	"gateway/openai":      {[]string{"eft"}, "the wire knows no route and no model"},
 	"gateway/cli":         {[]string{"eft", "eft/decode", "gateway", "gateway/openai", "models", "models/onnx", "models/tokenizer", "models/chattemplate", "models/demo"}, "the only room that imports everything"},
+	"deploy/onnxruntime":  {nil, "an installer and its test"},
 	"e2e":                 {[]string{"models/demo"}, "stories see what users see, and the questions"},
 }
 

@@ -127,6 +127,7 @@ func registry(env *onnx.Environment) *prometheus.Registry {
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		gauge("graft_native_buffers", "Pieces of native memory that are held.", func(c onnx.Counts) float64 { return float64(c.Buffers) }),
 		gauge("graft_native_bytes", "Their size.", func(c onnx.Counts) float64 { return float64(c.Bytes) }),
+		gauge("graft_native_caches_leased", "Caches of keys and values that texts in the making hold.", func(c onnx.Counts) float64 { return float64(c.Leased) }),
 		gauge("graft_native_sessions", "Loaded graphs.", func(c onnx.Counts) float64 { return float64(c.Sessions) }),
 	)
 	return r

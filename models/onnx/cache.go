@@ -110,7 +110,8 @@ const idleBytes = 64 << 20
 
 // pool owns a session's caches and lends those of one row.
 type pool struct {
-	smallest int // capacities double from here to the context
+	smallest int       // capacities double from here to the context
+	stats    *counters // count what is lent: all but the idle
 
 	mu   sync.Mutex // guards all below
 	idle map[int][]*cache
@@ -118,8 +119,8 @@ type pool struct {
 	all  map[*cache]struct{}
 }
 
-func newPool() pool {
-	return pool{smallest: firstCapacity, idle: make(map[int][]*cache), all: make(map[*cache]struct{})}
+func newPool(stats *counters) pool {
+	return pool{smallest: firstCapacity, stats: stats, idle: make(map[int][]*cache), all: make(map[*cache]struct{})}
 }
 
 // capacity is the size of cache for so many tokens.
@@ -140,6 +141,7 @@ func (p *pool) add(s *Session, batch, capacity int) (*cache, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.all[c] = struct{}{}
+	p.stats.leased.Add(1)
 	return c, nil
 }
 
@@ -149,6 +151,7 @@ func (p *pool) drop(c *cache) {
 	defer p.mu.Unlock()
 	if _, ours := p.all[c]; ours {
 		delete(p.all, c)
+		p.stats.leased.Add(-1)
 		c.free()
 	}
 }
@@ -173,6 +176,7 @@ func (p *pool) take(capacity int) *cache {
 	c := list[len(list)-1]
 	p.idle[capacity] = list[:len(list)-1]
 	p.kept -= c.bytes()
+	p.stats.leased.Add(1)
 	return c
 }
 
@@ -183,6 +187,7 @@ func (p *pool) giveBack(c *cache) {
 	if _, ours := p.all[c]; !ours {
 		return // the session was closed and freed it
 	}
+	p.stats.leased.Add(-1)
 	if p.kept+c.bytes() > idleBytes {
 		delete(p.all, c)
 		c.free()
@@ -197,6 +202,10 @@ func (p *pool) giveBack(c *cache) {
 func (p *pool) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.stats.leased.Add(-int64(len(p.all)))
+	for _, idle := range p.idle {
+		p.stats.leased.Add(int64(len(idle)))
+	}
 	for c := range p.all {
 		c.free()
 	}

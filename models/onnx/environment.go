@@ -43,13 +43,14 @@ type Environment struct {
 
 // counters count native objects that are alive.
 type counters struct {
-	sessions, bindings, buffers, bytes atomic.Int64
+	sessions, bindings, leased, buffers, bytes atomic.Int64
 }
 
 // Counts tells which native objects are alive.
 type Counts struct {
 	Sessions int   // loaded graphs
 	Bindings int   // one per cache
+	Leased   int   // caches that sequences hold; the others are kept for sequences to come
 	Buffers  int   // pieces of C and device memory
 	Bytes    int64 // their size
 }
@@ -131,6 +132,7 @@ func (e *Environment) Counts() Counts {
 	return Counts{
 		Sessions: int(e.stats.sessions.Load()),
 		Bindings: int(e.stats.bindings.Load()),
+		Leased:   int(e.stats.leased.Load()),
 		Buffers:  int(e.stats.buffers.Load()),
 		Bytes:    e.stats.bytes.Load(),
 	}

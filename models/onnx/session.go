@@ -94,7 +94,7 @@ func OpenSession(env *Environment, src Source, o Options) (*Session, error) {
 		return nil, fmt.Errorf("onnx: load %s: %w", src, err)
 	}
 	s := &Session{env: env, options: o, graph: g, native: g.native, named: make(map[string]name)}
-	s.pool = newPool()
+	s.pool = newPool(&env.stats)
 	if err := s.prepare(src, nodes); err != nil {
 		return nil, errors.Join(err, s.release())
 	}
