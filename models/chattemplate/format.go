@@ -117,37 +117,15 @@ func percentLayout(s string, take func() (value, error)) (name *string, l layout
 		}
 		s = s[1:]
 	}
-	number := func() (int64, error) {
-		if strings.HasPrefix(s, "*") {
-			s = s[1:]
-			v, err := take()
-			if err != nil {
-				return 0, err
-			}
-			return needInt(v, 0)
-		}
-		n := len(s) - len(strings.TrimLeft(s, "0123456789"))
-		digits := s[:n]
-		s = s[n:]
-		if digits == "" {
-			return 0, nil
-		}
-		v, err := strconv.ParseInt(digits, 10, 32)
-		if err != nil {
-			return 0, fail(valueError, "width too big")
-		}
-		return v, nil
-	}
-	if l.width, err = number(); err != nil {
+	if l.width, s, err = percentNumber(s, take); err != nil {
 		return nil, l, "", err
 	}
 	if l.width < 0 {
 		l.align, l.width = '<', -l.width
 	}
 	if strings.HasPrefix(s, ".") {
-		s = s[1:]
-		p, err := number()
-		if err != nil {
+		var p int64
+		if p, s, err = percentNumber(s[1:], take); err != nil {
 			return nil, l, "", err
 		}
 		l.precision = int(max(0, p))
@@ -157,6 +135,26 @@ func percentLayout(s string, take func() (value, error)) (name *string, l layout
 	}
 	l.verb = s[0]
 	return name, l, s[1:], nil
+}
+
+// percentNumber reads digits, or the next argument for a star.
+func percentNumber(s string, take func() (value, error)) (n int64, rest string, err error) {
+	if rest, ok := strings.CutPrefix(s, "*"); ok {
+		v, err := take()
+		if err != nil {
+			return 0, "", err
+		}
+		n, err := needInt(v, 0)
+		return n, rest, err
+	}
+	size := len(s) - len(strings.TrimLeft(s, "0123456789"))
+	if size == 0 {
+		return 0, s, nil
+	}
+	if n, err = strconv.ParseInt(s[:size], 10, 32); err != nil {
+		return 0, "", fail(valueError, "width too big")
+	}
+	return n, s[size:], nil
 }
 
 func (r *render) writePercent(out *builder, v value, l layout) error {
