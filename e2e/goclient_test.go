@@ -18,20 +18,22 @@ func clientOf(p *process) *openai.Client {
 // closeIdle ends the connections that clients keep.
 func closeIdle() { http.DefaultClient.CloseIdleConnections() }
 
-func TestGoClient(t *testing.T) {
-	client := clientOf(shared)
-	question := questions(t, "held-out", "fact")[0].Question
-	request := func(model string) openai.ChatCompletionRequest {
-		return openai.ChatCompletionRequest{
-			Model: model, Temperature: 1e-9, MaxCompletionTokens: 64,
-			Messages: []openai.ChatCompletionMessage{{Role: openai.ChatMessageRoleUser, Content: question}},
-		}
+// request asks a model the first of the held-out questions, as good as greedily: the
+// library leaves out a temperature of 0.
+func request(t *testing.T, model string) openai.ChatCompletionRequest {
+	return openai.ChatCompletionRequest{
+		Model: model, Temperature: 1e-9, MaxCompletionTokens: 64,
+		Messages: []openai.ChatCompletionMessage{{Role: openai.ChatMessageRoleUser, Content: questions(t, "held-out", "fact")[0].Question}},
 	}
+}
+
+func TestGoClientChats(t *testing.T) {
+	client := clientOf(shared)
 	list, err := client.ListModels(t.Context())
 	if err != nil || len(list.Models) != 8 || list.Models[0].ID != "demo" {
 		t.Fatalf("models: %v, %v", list, err)
 	}
-	answer, err := client.CreateChatCompletion(t.Context(), request("demo"))
+	answer, err := client.CreateChatCompletion(t.Context(), request(t, "demo"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,18 +43,18 @@ func TestGoClient(t *testing.T) {
 	if answer.Usage.TotalTokens != answer.Usage.PromptTokens+answer.Usage.CompletionTokens || answer.Usage.CompletionTokens == 0 {
 		t.Errorf("usage %+v", answer.Usage)
 	}
-	plain, err := client.CreateChatCompletion(t.Context(), request("demo@0"))
+	plain, err := client.CreateChatCompletion(t.Context(), request(t, "demo@0"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	base, err := client.CreateChatCompletion(t.Context(), request("demo-base"))
+	base, err := client.CreateChatCompletion(t.Context(), request(t, "demo-base"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if plain.Choices[0].Message.Content != base.Choices[0].Message.Content {
 		t.Errorf("strength 0 says %q, the base %q", plain.Choices[0].Message.Content, base.Choices[0].Message.Content)
 	}
-	stream, err := client.CreateChatCompletionStream(t.Context(), request("demo"))
+	stream, err := client.CreateChatCompletionStream(t.Context(), request(t, "demo"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,16 +72,20 @@ func TestGoClient(t *testing.T) {
 	if text != answer.Choices[0].Message.Content {
 		t.Errorf("streamed %q, whole %q", text, answer.Choices[0].Message.Content)
 	}
+}
+
+func TestGoClientCompletesAndFails(t *testing.T) {
+	client := clientOf(shared)
 	completion, err := client.CreateCompletion(t.Context(), openai.CompletionRequest{Model: "demo-base", Prompt: "The river", MaxTokens: 5, LogProbs: 3})
 	if err != nil || len(completion.Choices[0].LogProbs.Tokens) == 0 {
 		t.Errorf("completion: %+v, %v", completion, err)
 	}
-	_, err = client.CreateChatCompletion(t.Context(), request("nobody"))
+	_, err = client.CreateChatCompletion(t.Context(), request(t, "nobody"))
 	var apiError *openai.APIError
 	if !errors.As(err, &apiError) || apiError.HTTPStatusCode != http.StatusNotFound || *apiError.Param != "model" {
 		t.Errorf("unknown model: %v", err)
 	}
-	_, err = client.CreateChatCompletion(t.Context(), request("demo@7"))
+	_, err = client.CreateChatCompletion(t.Context(), request(t, "demo@7"))
 	if !errors.As(err, &apiError) || apiError.HTTPStatusCode != http.StatusBadRequest {
 		t.Errorf("strength 7: %v", err)
 	}

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/graft-gateway/graft/gateway/openai"
@@ -33,45 +32,8 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) error {
 	if err := p.limit("messages", request.MaxTokens, request.MinTokens); err != nil {
 		return err
 	}
-	leave, err := s.admission.enter(r.Context())
-	if err != nil {
-		return err
-	}
-	defer leave()
 	a := chatAnswer{plan: p, id: newID("chatcmpl-"), created: arrived.Unix(), model: request.Model, usage: request.IncludeUsage}
-	if request.Stream {
-		return s.stream(w, r, p, arrived, &a, request.IncludeUsage)
-	}
-	return s.chatWhole(w, r, &a, arrived)
-}
-
-// chatWhole answers with one JSON object when all choices have ended.
-func (s *Server) chatWhole(w http.ResponseWriter, r *http.Request, a *chatAnswer, arrived time.Time) error {
-	texts := make([]strings.Builder, a.plan.choices())
-	answer := openai.ChatCompletion{
-		ID: a.id, Object: openai.ObjectChat, Created: a.created, Model: a.model,
-		Choices: make([]openai.ChatChoice, a.plan.choices()),
-	}
-	for i := range answer.Choices {
-		answer.Choices[i] = openai.ChatChoice{Index: i, Message: openai.AnswerMessage{Role: "assistant"}, Logprobs: a.logprobs(nil)}
-	}
-	out, err := s.run(r.Context(), a.plan, arrived, func(p piece) error {
-		c := &answer.Choices[p.choice]
-		texts[p.choice].WriteString(p.text)
-		c.FinishReason = p.finish
-		if more := a.logprobs(p.tokens); more != nil {
-			c.Logprobs.Content = append(c.Logprobs.Content, more.Content...)
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	for i := range texts {
-		answer.Choices[i].Message.Content = texts[i].String()
-	}
-	answer.Usage, answer.Tuning = *out.usage(a.plan), out.report(a.plan)
-	return writeJSON(w, answer)
+	return s.answer(w, r, p, arrived, &a, &request.Generation)
 }
 
 // chatAnswer shapes the pieces of a plan as OpenAI's chat answers.
@@ -81,6 +43,17 @@ type chatAnswer struct {
 	created int64
 	model   string
 	usage   bool
+}
+
+func (a *chatAnswer) whole(choices []finished, usage *openai.Usage, tuning *openai.TuningReport) any {
+	answer := openai.ChatCompletion{ID: a.id, Object: openai.ObjectChat, Created: a.created, Model: a.model, Usage: *usage, Tuning: tuning}
+	for i, c := range choices {
+		answer.Choices = append(answer.Choices, openai.ChatChoice{
+			Index: i, Message: openai.AnswerMessage{Role: "assistant", Content: c.text},
+			Logprobs: a.logprobs(c.tokens), FinishReason: c.reason,
+		})
+	}
+	return answer
 }
 
 func (a *chatAnswer) opening(choice int) any {

@@ -3,7 +3,6 @@ package gateway
 import (
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/graft-gateway/graft/gateway/openai"
@@ -37,39 +36,8 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) error {
 	if err := p.limit("prompt", request.MaxTokens, request.MinTokens); err != nil {
 		return err
 	}
-	leave, err := s.admission.enter(r.Context())
-	if err != nil {
-		return err
-	}
-	defer leave()
 	a := textAnswer{plan: p, id: newID("cmpl-"), created: arrived.Unix(), model: request.Model, usage: request.IncludeUsage}
-	if request.Stream {
-		return s.stream(w, r, p, arrived, &a, request.IncludeUsage)
-	}
-	return s.textWhole(w, r, &a, arrived)
-}
-
-// textWhole answers with one JSON object when all choices have ended.
-func (s *Server) textWhole(w http.ResponseWriter, r *http.Request, a *textAnswer, arrived time.Time) error {
-	texts := make([]strings.Builder, a.plan.choices())
-	tokens := make([][]told, a.plan.choices())
-	answer := a.object()
-	answer.Choices = make([]openai.CompletionChoice, a.plan.choices())
-	out, err := s.run(r.Context(), a.plan, arrived, func(p piece) error {
-		texts[p.choice].WriteString(p.text)
-		tokens[p.choice] = append(tokens[p.choice], p.tokens...)
-		answer.Choices[p.choice].FinishReason = p.finish
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	for i := range answer.Choices {
-		c := &answer.Choices[i]
-		c.Index, c.Text, c.Logprobs = i, texts[i].String(), a.logprobs(tokens[i])
-	}
-	answer.Usage, answer.Tuning = openai.Some(out.usage(a.plan)), out.report(a.plan)
-	return writeJSON(w, answer)
+	return s.answer(w, r, p, arrived, &a, &request.Generation)
 }
 
 // textAnswer shapes the pieces of a plan as OpenAI's text completions.
@@ -79,6 +47,15 @@ type textAnswer struct {
 	created int64
 	model   string
 	usage   bool
+}
+
+func (a *textAnswer) whole(choices []finished, usage *openai.Usage, tuning *openai.TuningReport) any {
+	answer := a.object()
+	for i, c := range choices {
+		answer.Choices = append(answer.Choices, openai.CompletionChoice{Index: i, Text: c.text, Logprobs: a.logprobs(c.tokens), FinishReason: c.reason})
+	}
+	answer.Usage, answer.Tuning = openai.Some(usage), tuning
+	return answer
 }
 
 func (a *textAnswer) opening(int) any { return nil }

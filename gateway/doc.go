@@ -13,7 +13,8 @@
 //	| plan.go       | a request turned into what the decode loop takes            |
 //	| choice.go     | one text: tokens → pieces, stop strings, log-probs          |
 //	| run.go        | the choices of a request, side by side                      |
-//	| chat.go …     | one file an endpoint: its shapes of answer                  |
+//	| answer.go     | an answer whole or streamed, whatever its shape             |
+//	| chat.go …     | one file an endpoint, with its shape of answer              |
 //	| admission.go  | who may run now, who waits, who is sent away                |
 //	| failure.go    | the one place that writes errors                            |
 //

@@ -9,45 +9,6 @@ import (
 	"github.com/graft-gateway/graft/gateway/openai"
 )
 
-// shape says how the pieces of a plan look as events of one endpoint.
-type shape interface {
-	// opening is the event that begins a choice, nil for none.
-	opening(choice int) any
-	// event shows a piece; tuning is nil but for a stream's last.
-	event(p piece, tuning *openai.TuningReport) any
-	// closing is the event behind all pieces that carries usage.
-	closing(usage *openai.Usage, tuning *openai.TuningReport) any
-}
-
-// stream answers a plan with events. The first goes out with the first piece, so
-// that a failure before it is an ordinary error answer.
-func (s *Server) stream(w http.ResponseWriter, r *http.Request, p *plan, arrived time.Time, as shape, usage bool) error {
-	sse := newEvents(w)
-	left := p.choices()
-	var last piece // is held for the report, which is known when all have ended
-	out, err := s.run(r.Context(), p, arrived, func(piece piece) error {
-		if err := sse.open(as, p.choices()); err != nil {
-			return err
-		}
-		if piece.finish != "" {
-			if left--; left == 0 {
-				last = piece
-				return nil
-			}
-		}
-		return sse.send(as.event(piece, nil))
-	})
-	if err != nil {
-		return sse.fail(public(r.Context(), err))
-	}
-	if usage {
-		err = errors.Join(sse.send(as.event(last, nil)), sse.send(as.closing(out.usage(p), out.report(p))))
-	} else {
-		err = sse.send(as.event(last, out.report(p)))
-	}
-	return errors.Join(err, sse.done())
-}
-
 // events writes server-sent events, each flushed as it comes. The headers go out
 // with the first one, so that an error before it can still have its status.
 type events struct {
