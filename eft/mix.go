@@ -68,6 +68,9 @@ func (m Mix) Plain() bool {
 	return true
 }
 
+// identity says that the mixed distribution is the base's own.
+func (m Mix) identity() bool { return m.Base == 1 && m.Plain() && m.Plausibility == 0 }
+
 // Zero says that the pair has no weight and its models need not run.
 func (w Weights) Zero() bool { return w == Weights{} }
 
@@ -230,7 +233,9 @@ func (m *Mixer) normalise() error {
 	for id := range c.LogProbs {
 		c.LogProbs[id] -= norm
 	}
-	c.KL = max(divergence/sum-norm, 0)
+	if !m.mix.identity() { // of which rounding would make 1e-16
+		c.KL = max(divergence/sum-norm, 0)
+	}
 	return nil
 }
 

@@ -112,6 +112,9 @@ func TestIdentitiesOfTheMix(t *testing.T) {
 				}
 			}
 		}
+		if kl := combine(t, v, strength(0), Rows{Base: base, Pairs: []PairRows{{}}}).KL; kl != 0 {
+			t.Fatalf("seed %d: strength 0 is %v nats from the base", seed, kl)
+		}
 		pair := func(b, t, u Row) Rows { return Rows{Base: b, Pairs: []PairRows{{t, u}}} }
 		same("strength 0 is the base", combine(t, v, strength(0), Rows{Base: base, Pairs: []PairRows{{}}}).LogProbs, alone(base), 0)
 		same("tuned = untuned is the base", combine(t, v, strength(1), pair(base, tuned, tuned)).LogProbs, alone(base), 0)
