@@ -8,8 +8,8 @@ import (
 	"github.com/graft-gateway/graft/gateway/openai"
 )
 
-// admission lets a number of requests run, a number wait, and sends others away.
-// A request holds one place in waiting until it runs, and one in running until it
+// admission lets a number of requests do what costs (rendering, tokenizing and
+// generating), lets a number wait, and sends others away. A request holds one place in waiting until it runs, and one in running until it
 // is done; both channels count places and are never closed.
 type admission struct {
 	running  chan struct{}

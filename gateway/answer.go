@@ -28,13 +28,8 @@ type finished struct {
 	reason openai.FinishReason
 }
 
-// answer runs a plan when there is a place for it, and writes what it comes to.
+// answer runs a plan and writes what it comes to.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, p *plan, arrived time.Time, as shape, g *openai.Generation) error {
-	leave, err := s.admission.enter(r.Context())
-	if err != nil {
-		return err
-	}
-	defer leave()
 	if g.Stream {
 		return s.stream(w, r, p, arrived, as, g.IncludeUsage)
 	}

@@ -26,6 +26,11 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) error {
 	if err := p.capTop("top_logprobs", request.TopLogprobs, p.route.TopLogprobs); err != nil {
 		return err
 	}
+	leave, err := s.admission.enter(r.Context())
+	if err != nil {
+		return err
+	}
+	defer leave()
 	if err := p.chatPrompt(r.Context(), request.Messages); err != nil {
 		return err
 	}

@@ -30,6 +30,11 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) error {
 	if err := p.capTop("logprobs", request.Logprobs.Value, p.route.CompletionLogprobs); err != nil {
 		return err
 	}
+	leave, err := s.admission.enter(r.Context())
+	if err != nil {
+		return err
+	}
+	defer leave()
 	if err := p.plainPrompts(request.Prompts); err != nil {
 		return err
 	}

@@ -22,6 +22,11 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	leave, err := s.admission.enter(r.Context())
+	if err != nil {
+		return err
+	}
+	defer leave()
 	tokens := []eft.Token{}
 	if request.Prompt.Set {
 		tokens = append(tokens, route.Text.Encode(request.Prompt.Value, request.AddSpecialTokens)...)
