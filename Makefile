@@ -12,6 +12,7 @@ LISTEN ?=
 ARGS   ?=
 SOAK     ?= 60s
 FUZZTIME ?= 10s
+STATICCHECK := v0.8.2
 
 ORT_VERSION := $(shell awk '$$1 == "cpu" && $$4 == "onnxruntime" { print $$5; exit }' deploy/onnxruntime/downloads.txt)
 GO_MINOR    := $(shell awk '$$1 == "go" { split($$2, v, "."); print v[2] }' go.mod)
@@ -49,10 +50,11 @@ test: build deps lint ## everything that a change must pass (some minutes)
 	go test -race -timeout 10m $$(go list ./... | grep -v '/e2e$$')
 	go test -timeout 10m -count 1 ./e2e
 
-lint: tools ## gofmt and vet
+lint: tools ## gofmt, vet and staticcheck
 	@files=$$(find . \( -name .git -o -name .cache -o -name node_modules \) -prune -o -name '*.go' -print | xargs gofmt -l) && \
 	[ -z "$$files" ] || { echo "not as gofmt writes them, run gofmt -w:" >&2; echo "$$files" >&2; exit 1; }
 	go vet ./...
+	go run honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK) ./...
 
 bench: build ## Go's benchmarks
 	go test -run '^$$' -bench . -benchmem $$(go list ./... | grep -v '/e2e$$')

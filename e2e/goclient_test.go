@@ -96,7 +96,7 @@ func TestAClientThatLeavesFreesItsPlace(t *testing.T) {
 	client := clientOf(p)
 	ctx, leave := context.WithCancel(t.Context())
 	stream, err := client.CreateChatCompletionStream(ctx, openai.ChatCompletionRequest{
-		Model: "demo-base", MaxTokens: 1900, Messages: []openai.ChatCompletionMessage{{Role: "user", Content: "Tell me a story."}},
+		Model: "demo-base", MaxCompletionTokens: 1900, Messages: []openai.ChatCompletionMessage{{Role: "user", Content: "Tell me a story."}},
 		LogitBias: map[string]int{"0": -100, "1": -100, "2": -100},
 	})
 	if err != nil {

@@ -32,7 +32,7 @@ func soak(t *testing.T) time.Duration {
 // streamText asks through the client library and joins the stream.
 func streamText(ctx context.Context, client *openai.Client, model, question string, seed int) (string, error) {
 	stream, err := client.CreateChatCompletionStream(ctx, openai.ChatCompletionRequest{
-		Model: model, Temperature: 0.8, Seed: &seed, MaxTokens: 48,
+		Model: model, Temperature: 0.8, Seed: &seed, MaxCompletionTokens: 48,
 		Messages: []openai.ChatCompletionMessage{{Role: "user", Content: question}},
 	})
 	if err != nil {

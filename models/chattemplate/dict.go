@@ -1,6 +1,7 @@
 package chattemplate
 
 import (
+	"maps"
 	"math"
 	"math/big"
 	"strconv"
@@ -72,12 +73,8 @@ func (d *dict) lookup(key string) (value, bool) {
 
 func (d *dict) clone() *dict {
 	c := newDict(d.len())
-	for _, e := range d.entries {
-		c.entries = append(c.entries, e)
-	}
-	for h, i := range d.index {
-		c.index[h] = i
-	}
+	c.entries = append(c.entries, d.entries...)
+	maps.Copy(c.index, d.index)
 	return c
 }
 
