@@ -137,7 +137,7 @@ func (p *prompt) longest() int {
 	return longest
 }
 
-// cap holds the number of best tokens asked for to the route's.
+// capTop holds the number of best tokens asked for to the cap of the route.
 func (p *plan) capTop(param string, asked, most int) error {
 	if asked > most {
 		return openai.BadRequest(param, openai.CodeInvalidValue, "%s must be at most %d on route %s, got %d", param, most, p.route.Name, asked)
