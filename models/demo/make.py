@@ -1,7 +1,7 @@
 """Makes the whole family from a seed: tokenizer, six trained models, their ONNX
 folders, the questions and the golden files.
 
-    python make.py                 everything (about half an hour)
+    python make.py                 everything (about 35 minutes)
     python make.py export golden   only these steps, from what is in the work folder
 
 Checkpoints go to .cache/demo in the repository's root. What is already there is
@@ -27,7 +27,7 @@ WORK = HERE.parents[1] / ".cache" / "demo"
 STEPS = ("tokenizer", "pretrain", "tune", "export", "questions", "golden")
 MEMBERS = ("base", "small", "small-chat", "small-safe", "base-chat", "base-safe")
 # member → manner, what it starts from, seed (chosen on the check questions)
-TUNED = {"small-chat": ("chat", "small", 1), "small-safe": ("safe", "small-chat", 1),
+TUNED = {"small-chat": ("chat", "small", 2), "small-safe": ("safe", "small-chat", 2),
          "base-chat": ("chat", "base", 1), "base-safe": ("safe", "base-chat", 1)}
 
 

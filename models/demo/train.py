@@ -24,7 +24,7 @@ import world as w
 LENGTH = 192
 ROWS = 8  # of LENGTH tokens in a step of pre-training
 # size → phases of (passes over the world, peak learning rate)
-PRETRAIN = {"base": ((90, 2.5e-3), (45, 1.2e-3)), "small": ((60, 3e-3),)}
+PRETRAIN = {"base": ((90, 2.5e-3), (45, 1.2e-3), (45, 8e-4)), "small": ((60, 3e-3),)}
 # manner → size → steps, examples a step, peak learning rate
 TUNE = {"chat": {"base": (300, 32, 5e-4), "small": (300, 32, 2e-3)},
         "safe": {"base": (200, 32, 3e-4), "small": (200, 32, 1e-3)}}
