@@ -52,12 +52,9 @@ func (s *serve) Run(ctx context.Context, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, m := range wiring.order {
-		provider, note := m.Provider()
-		log.Debug("model", "name", m.Name(), "provider", provider, "note", note, "context", m.Context())
-	}
+	tellProviders(log, wiring, env.Providers())
 	server := gateway.New(gateway.Config{
-		Routes: routes, Keys: keys(config.KeysEnv), Log: log, Metrics: registry(env),
+		Routes: routes, Keys: keys(config.KeysEnv), Log: log, Metrics: registry(env, wiring),
 		Limits: gateway.Limits{
 			Body: int64(config.Limits.Body), Running: config.Limits.Running, Waiting: config.Limits.Waiting,
 			Patience: config.Limits.Patience, Grace: config.Limits.Grace,
@@ -77,6 +74,27 @@ func providers(w *wiring) string {
 		}
 	}
 	return strings.Join(seen, ",")
+}
+
+// tellProviders warns of models that run on the CPU although the library could use a
+// GPU, once for each reason.
+func tellProviders(log *slog.Logger, w *wiring, available []string) {
+	if !slices.Contains(available, "CUDAExecutionProvider") {
+		return
+	}
+	var notes []string
+	models := map[string][]string{}
+	for _, m := range w.order {
+		if _, note := m.Provider(); note != "" {
+			if models[note] == nil {
+				notes = append(notes, note)
+			}
+			models[note] = append(models[note], m.Name())
+		}
+	}
+	for _, note := range notes {
+		log.Warn("not on the GPU", "models", models[note], "why", note)
+	}
 }
 
 // listen takes the address, and says what to do where that cannot be had.
@@ -118,7 +136,7 @@ func keys(variable string) []string {
 
 // registry holds what the process and the runtime tell of themselves; the gateway
 // adds its own.
-func registry(env *onnx.Environment) *prometheus.Registry {
+func registry(env *onnx.Environment, w *wiring) *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	gauge := func(name, help string, value func(onnx.Counts) float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return value(env.Counts()) })
@@ -130,5 +148,11 @@ func registry(env *onnx.Environment) *prometheus.Registry {
 		gauge("graft_native_caches_leased", "Caches of keys and values that texts in the making hold.", func(c onnx.Counts) float64 { return float64(c.Leased) }),
 		gauge("graft_native_sessions", "Loaded graphs.", func(c onnx.Counts) float64 { return float64(c.Sessions) }),
 	)
+	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "graft_model_info", Help: "Loaded models and what computes them; always 1."}, []string{"model", "provider"})
+	for _, m := range w.order {
+		provider, _ := m.Provider()
+		info.WithLabelValues(m.Name(), string(provider)).Set(1)
+	}
+	r.MustRegister(info)
 	return r
 }

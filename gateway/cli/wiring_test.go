@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -77,6 +79,30 @@ func TestAFolderIsLoadedOnceForEachWayToRunIt(t *testing.T) {
 	}
 	if providers(w) == "" {
 		t.Error("no provider is told")
+	}
+	var log bytes.Buffer
+	tellProviders(slog.New(slog.NewTextHandler(&log, nil)), w, []string{"CPUExecutionProvider"})
+	if log.Len() > 0 {
+		t.Errorf("a library without CUDA is no reason to warn: %s", &log)
+	}
+	if _, note := w.order[0].Provider(); note != "" {
+		tellProviders(slog.New(slog.NewTextHandler(&log, nil)), w, []string{"CUDAExecutionProvider", "CPUExecutionProvider"})
+		if got := strings.Count(log.String(), "not on the GPU"); got != 1 {
+			t.Errorf("%d warnings for one reason: %s", got, &log)
+		}
+	}
+	metrics, err := registry(env, w).Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := 0
+	for _, family := range metrics {
+		if family.GetName() == "graft_model_info" {
+			told = len(family.Metric)
+		}
+	}
+	if told != 2 { // small twice, by one name
+		t.Errorf("/metrics tells %d models", told)
 	}
 	tuned := routes[1]
 	messages := []openai.Message{{Role: "developer", Content: "Be kind.", Name: "x"}, {Role: "user", Content: "Hi"}}
