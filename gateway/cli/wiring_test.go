@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -170,5 +171,62 @@ func TestWiringMistakesAreNamed(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want %q", name, err, c.says)
 		}
+	}
+}
+
+// replay guesses a known answer, every third token of it wrongly.
+type replay struct{ answer []eft.Token }
+
+func (r replay) Draft(_ context.Context, generated []eft.Token, limit int, dst []eft.Token) ([]eft.Token, error) {
+	for at := len(generated); at < min(len(r.answer), len(generated)+min(limit, 5)); at++ {
+		guess := r.answer[at]
+		if at%3 == 2 {
+			guess = (guess + 1) % 1000
+		}
+		dst = append(dst, guess)
+	}
+	return dst, nil
+}
+
+func TestPathsOverRealModelsChangeNoToken(t *testing.T) {
+	_, routes, err := wire(t, `
+bases: {base: {folder: embedded:base, exact: true}}
+experts: {chat: {tuned: embedded:small-chat, untuned: embedded:small, exact: true}}
+routes: {demo: {base: base, experts: {chat: 1.0}}}
+`, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	route := routes[0]
+	rounds, tokens := 0, 0
+	for seed := range uint64(20) {
+		prompt, err := route.Prompter.Prompt(t.Context(), []openai.Message{{Role: "user", Content: fmt.Sprintf("What is the town Bar%c known for?", 'a'+rune(seed))}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		request := decode.Request{
+			Vocabulary: route.Vocabulary, Base: route.Base, Prompt: prompt, MaxTokens: 40,
+			Params:  eft.Params{Temperature: float64(seed%2) * 0.8, TopP: 1, Seed: seed, Ends: route.Ends},
+			Mix:     eft.Mix{Base: 1, Pairs: []eft.Weights{{Tuned: 1, Untuned: 1}}},
+			Experts: []decode.Expert{{Small: route.Experts[0].Small, Prompts: decode.PairPrompts{Tuned: prompt, Untuned: prompt}}},
+		}
+		generate := func() (tokens []eft.Token, report decode.Report) {
+			report, err := decode.Run(t.Context(), request, func(s decode.Step) bool { tokens = append(tokens, s.Token); return true })
+			if err != nil {
+				t.Fatal(err)
+			}
+			return tokens, report
+		}
+		want, _ := generate()
+		request.Drafter = replay{want}
+		got, report := generate()
+		if !slices.Equal(got, want) {
+			t.Errorf("seed %d: with paths %v, without %v", seed, got, want)
+		}
+		rounds, tokens = rounds+report.BaseCalls, tokens+report.Tokens
+	}
+	t.Logf("%d tokens in %d rounds", tokens, rounds)
+	if rounds >= tokens {
+		t.Errorf("paths saved nothing: %d rounds for %d tokens", rounds, tokens)
 	}
 }
