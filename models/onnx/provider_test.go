@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// The types of CUDA's GroupQueryAttention are float16 and bfloat16, as ONNX
-// Runtime's own table of CUDA operators lists them.
+// ONNX Runtime registers its CUDA GroupQueryAttention for float16 and bfloat16 alone
+// (contrib_ops/cuda/bert/group_query_attention.cc).
 func TestAutoLeavesFloat32AttentionToTheCPU(t *testing.T) {
 	port := func(kind ElementType) []Port {
 		return []Port{{Name: "input_ids", Type: Int64}, {Name: "past.0.key", Type: kind, Tensor: true, Dims: []int64{-1, 2, -1, 8}}}
