@@ -1,7 +1,7 @@
 """Makes the whole family from a seed: tokenizer, six trained models, their ONNX
 folders, the questions and the golden files.
 
-    python make.py                 everything (about 35 minutes)
+    python make.py                 everything (about half an hour)
     python make.py export golden   only these steps, from what is in the work folder
 
 Checkpoints go to .cache/demo in the repository's root. What is already there is
