@@ -107,8 +107,3 @@ func (a *chatAnswer) logprobs(tokens []told) *openai.ChatLogprobs {
 	}
 	return out
 }
-
-// candidate tells a token by its text and bytes.
-func (p *plan) candidate(s scored) openai.TopLogprob {
-	return openai.TopLogprob{Token: p.text(s.id), Logprob: openai.Logprob(s.logprob), Bytes: p.route.Vocabulary.Piece(s.id)}
-}

@@ -173,3 +173,8 @@ func (p *plan) text(id eft.Token) string {
 	}
 	return p.route.Text.Decode([]eft.Token{id})
 }
+
+// candidate tells a token by its text and bytes.
+func (p *plan) candidate(s scored) openai.TopLogprob {
+	return openai.TopLogprob{Token: p.text(s.id), Logprob: openai.Logprob(s.logprob), Bytes: p.route.Vocabulary.Piece(s.id)}
+}

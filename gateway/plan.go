@@ -83,18 +83,6 @@ func (s *Server) plan(r *http.Request, g *openai.Generation) (*plan, error) {
 	return p, nil
 }
 
-// drafter chooses by name; auto takes what the route has, off if it has none.
-func (r *Route) drafter(asked openai.Optional[openai.Draft]) (openai.Draft, error) {
-	draft := asked.Or(openai.DraftAuto)
-	if _, ok := r.Drafters[draft]; ok {
-		return draft, nil
-	}
-	if draft == openai.DraftAuto || draft == openai.DraftOff {
-		return openai.DraftOff, nil
-	}
-	return "", openai.BadRequest("tuning.draft", openai.CodeInvalidValue, "route %s has no drafter %q; use auto or off", r.Name, draft)
-}
-
 // seedOf draws a seed where the client gave none. JavaScript clients can send it
 // back: it is below 2⁵³.
 func seedOf(asked openai.Optional[int64]) int64 {

@@ -155,6 +155,18 @@ func within(param string, x float64, bounds [2]float64) error {
 	return openai.BadRequest(param, openai.CodeInvalidValue, "%s must be from %v to %v on this route, got %v", param, bounds[0], bounds[1], x)
 }
 
+// drafter chooses by name; auto takes what the route has, off if it has none.
+func (r *Route) drafter(asked openai.Optional[openai.Draft]) (openai.Draft, error) {
+	draft := asked.Or(openai.DraftAuto)
+	if _, ok := r.Drafters[draft]; ok {
+		return draft, nil
+	}
+	if draft == openai.DraftAuto || draft == openai.DraftOff {
+		return openai.DraftOff, nil
+	}
+	return "", openai.BadRequest("tuning.draft", openai.CodeInvalidValue, "route %s has no drafter %q; use auto or off", r.Name, draft)
+}
+
 // model describes the route.
 func (r *Route) model() openai.Model {
 	experts := map[string]float64{}
