@@ -18,19 +18,20 @@ var house = map[string]struct {
 	may []string
 	why string
 }{
-	"":                    {[]string{"gateway/cli"}, "main starts the commands and does nothing else"},
-	"eft":                 {nil, "the method is pure: anybody can read, test and reuse it alone"},
-	"eft/decode":          {[]string{"eft"}, "the loop declares what it needs and knows no model or server"},
-	"models":              {[]string{"eft", "models/chattemplate", "models/demo", "models/onnx", "models/tokenizer"}, "models are handed in by cli and know nobody who uses them"},
-	"models/onnx":         {[]string{"eft"}, "a runtime knows rows and tokens, not folders or templates"},
-	"models/tokenizer":    {[]string{"eft"}, "others may use it alone"},
-	"models/chattemplate": {nil, "others may use it alone"},
-	"models/demo":         {nil, "files and questions, nothing that runs"},
-	"gateway":             {[]string{"eft", "eft/decode", "gateway/openai"}, "the face speaks eft's types; models and bases come in by its interfaces"},
-	"gateway/openai":      {[]string{"eft"}, "the wire knows no route and no model"},
-	"gateway/cli":         {[]string{"eft", "eft/decode", "gateway", "gateway/openai", "models", "models/onnx", "models/tokenizer", "models/chattemplate", "models/demo"}, "the only room that imports everything"},
-	"deploy/onnxruntime":  {nil, "an installer and its test"},
-	"e2e":                 {[]string{"models/demo"}, "stories see what users see, and the questions"},
+	"":                     {[]string{"gateway/cli"}, "main starts the commands and does nothing else"},
+	"eft":                  {nil, "the method is pure: anybody can read, test and reuse it alone"},
+	"eft/decode":           {[]string{"eft"}, "the loop declares what it needs and knows no model or server"},
+	"models":               {[]string{"eft", "models/chattemplate", "models/demo", "models/onnx", "models/onnx/onnxtest", "models/tokenizer"}, "models are handed in by cli and know nobody who uses them"},
+	"models/onnx":          {[]string{"eft"}, "a runtime knows rows and tokens, not folders or templates"},
+	"models/onnx/onnxtest": {[]string{"models/onnx"}, "it starts the runtime for tests and knows nothing else"},
+	"models/tokenizer":     {[]string{"eft"}, "others may use it alone"},
+	"models/chattemplate":  {nil, "others may use it alone"},
+	"models/demo":          {nil, "files and questions, nothing that runs"},
+	"gateway":              {[]string{"eft", "eft/decode", "gateway/openai"}, "the face speaks eft's types; models and bases come in by its interfaces"},
+	"gateway/openai":       {[]string{"eft"}, "the wire knows no route and no model"},
+	"gateway/cli":          {[]string{"eft", "eft/decode", "gateway", "gateway/openai", "models", "models/onnx", "models/onnx/onnxtest", "models/tokenizer", "models/chattemplate", "models/demo"}, "the only room that imports everything"},
+	"deploy/onnxruntime":   {nil, "an installer and its test"},
+	"e2e":                  {[]string{"models/demo"}, "stories see what users see, and the questions"},
 }
 
 type listed struct {

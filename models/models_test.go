@@ -3,7 +3,6 @@ package models
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"math"
@@ -20,29 +19,13 @@ import (
 	"github.com/graft-gateway/graft/models/chattemplate"
 	"github.com/graft-gateway/graft/models/demo"
 	"github.com/graft-gateway/graft/models/onnx"
+	"github.com/graft-gateway/graft/models/onnx/onnxtest"
 )
 
 var env *onnx.Environment
 
 func TestMain(m *testing.M) {
-	path, err := onnx.Locate(onnx.Search{Environment: os.Getenv(onnx.LibraryVariable), Folders: onnx.CacheFolders("..")})
-	if err == nil {
-		env, err = onnx.Start(path)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	if live := env.Live(); live != 0 {
-		fmt.Fprintf(os.Stderr, "%d native objects are still alive\n", live)
-		code = 1
-	}
-	if err := env.Close(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
+	os.Exit(onnxtest.Main(m, "..", func(e *onnx.Environment) { env = e }))
 }
 
 // member loads one of the embedded family until the test ends.

@@ -16,25 +16,13 @@ import (
 	"github.com/graft-gateway/graft/gateway"
 	"github.com/graft-gateway/graft/gateway/openai"
 	"github.com/graft-gateway/graft/models/onnx"
+	"github.com/graft-gateway/graft/models/onnx/onnxtest"
 )
 
 var env *onnx.Environment
 
 func TestMain(m *testing.M) {
-	path, err := onnx.Locate(onnx.Search{Environment: os.Getenv(onnx.LibraryVariable), Folders: onnx.CacheFolders("../..")})
-	if err == nil {
-		env, err = onnx.Start(path)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	if live := env.Live(); live != 0 {
-		fmt.Fprintf(os.Stderr, "%d native objects are still alive\n", live)
-		code = 1
-	}
-	os.Exit(code)
+	os.Exit(onnxtest.Main(m, "../..", func(e *onnx.Environment) { env = e }))
 }
 
 // wire loads a configuration's routes until the test ends.
