@@ -3,6 +3,7 @@ package models
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/graft-gateway/graft/eft"
 	"github.com/graft-gateway/graft/models/tokenizer"
@@ -10,46 +11,142 @@ import (
 
 // config is what a folder says of its model beside the graph.
 type config struct {
-	context  int
-	ends     []eft.Token
-	bos, eos string
+	context      int         // 0 if the folder does not say
+	ends         []eft.Token // within the vocabulary
+	strays       []eft.Token // end tokens beyond it, which no text can have
+	bos, eos     string
+	architecture string // as LlamaForCausalLM; empty if the folder does not say
+	kind         string // as llama; empty if the folder does not say
+	graph        string // the graph's file, where the folder names one
 }
 
-func (f Folder) config(t *tokenizer.Tokenizer) (config, error) {
-	var model struct {
-		Context int   `json:"max_position_embeddings"`
-		EOS     idSet `json:"eos_token_id"`
+// modelConfig is a config.json. Models of several parts keep the language model's
+// numbers in text_config. Each architecture has its own word for the context.
+type modelConfig struct {
+	Architectures []string `json:"architectures"`
+	ModelType     string   `json:"model_type"`
+	EOS           idSet    `json:"eos_token_id"`
+
+	MaxPositionEmbeddings int `json:"max_position_embeddings"` // Llama and most others
+	NPositions            int `json:"n_positions"`             // GPT-2, CodeGen
+	MaxSeqLen             int `json:"max_seq_len"`             // MPT
+	SeqLength             int `json:"seq_length"`              // ChatGLM, BLOOM
+	NCtx                  int `json:"n_ctx"`
+
+	Text *modelConfig `json:"text_config"`
+}
+
+// context is the first that is given.
+func (c *modelConfig) context() int {
+	for _, n := range []int{c.MaxPositionEmbeddings, c.NPositions, c.MaxSeqLen, c.SeqLength, c.NCtx} {
+		if n > 0 {
+			return n
+		}
 	}
+	if c.Text != nil {
+		return c.Text.context()
+	}
+	return 0
+}
+
+// ends are the model's own, before those of the language model in it.
+func (c *modelConfig) ends() idSet {
+	if c.EOS == nil && c.Text != nil {
+		return c.Text.ends()
+	}
+	return c.EOS
+}
+
+// genaiConfig is the genai_config.json that onnxruntime-genai's builder writes,
+// often in place of a config.json.
+type genaiConfig struct {
+	Model struct {
+		Type    string `json:"type"`
+		Context int    `json:"context_length"`
+		EOS     idSet  `json:"eos_token_id"`
+		Decoder struct {
+			Filename string `json:"filename"`
+		} `json:"decoder"`
+	} `json:"model"`
+}
+
+// config reads what the folder's files say. Where several do, the order is that of
+// transformers: generation_config.json before config.json.
+func (f Folder) config(t *tokenizer.Tokenizer) (config, error) {
+	var model modelConfig
+	var genai genaiConfig
 	var generation struct {
 		EOS idSet `json:"eos_token_id"`
 	}
-	var tokens struct {
+	var tokens, special struct {
 		BOS content `json:"bos_token"`
 		EOS content `json:"eos_token"`
 	}
-	for name, v := range map[string]any{"config.json": &model, "generation_config.json": &generation, "tokenizer_config.json": &tokens} {
-		if err := f.readJSON(name, v); err != nil {
+	for _, file := range []struct {
+		name string
+		dst  any
+	}{
+		{"config.json", &model}, {"genai_config.json", &genai}, {"generation_config.json", &generation},
+		{"tokenizer_config.json", &tokens}, {"special_tokens_map.json", &special},
+	} {
+		if err := f.readJSON(file.name, file.dst); err != nil {
 			return config{}, err
 		}
 	}
-	c := config{context: model.Context, bos: string(tokens.BOS), eos: string(tokens.EOS)}
-	if c.context < 1 {
-		return c, fmt.Errorf("model folder %s: config.json has no max_position_embeddings, the model's context", f.name)
+	c := config{
+		context: model.context(), kind: model.ModelType, graph: genai.Model.Decoder.Filename,
+		bos: firstOf(string(tokens.BOS), string(special.BOS)), eos: firstOf(string(tokens.EOS), string(special.EOS)),
 	}
-	// As transformers does it: generation_config.json before config.json.
-	c.ends = generation.EOS
-	if c.ends == nil {
-		c.ends = model.EOS
+	if len(model.Architectures) > 0 {
+		c.architecture = model.Architectures[0]
 	}
-	if id, ok := t.ID(c.eos); c.ends == nil && ok {
-		c.ends = []eft.Token{id}
+	if c.kind == "" {
+		c.kind = genai.Model.Type
 	}
-	for _, id := range c.ends {
-		if t.Vocabulary().Piece(id) == nil {
-			return c, fmt.Errorf("model folder %s: eos_token_id %d is not in the vocabulary of %d ids", f.name, id, t.Vocabulary().Size())
+	if c.context == 0 {
+		c.context = genai.Model.Context
+	}
+	c.setEnds(t, generation.EOS, model.ends(), genai.Model.EOS)
+	return c, nil
+}
+
+// setEnds takes the first source that names end tokens, or else the tokenizer's own.
+func (c *config) setEnds(t *tokenizer.Tokenizer, sources ...idSet) {
+	var ids idSet
+	for _, source := range sources {
+		if ids == nil {
+			ids = source
 		}
 	}
-	return c, nil
+	if id, ok := t.ID(c.eos); ids == nil && ok {
+		ids = idSet{id}
+	}
+	for _, id := range ids {
+		if t.Vocabulary().Piece(id) == nil {
+			c.strays = append(c.strays, id)
+		} else if !slices.Contains(c.ends, id) {
+			c.ends = append(c.ends, id)
+		}
+	}
+}
+
+// notes are what should be known of the model and does not hinder it.
+func (c *config) notes() []string {
+	var notes []string
+	if len(c.strays) > 0 {
+		notes = append(notes, fmt.Sprintf("eos_token_id names %v, which are not in the vocabulary and end no text", c.strays))
+	}
+	if len(c.ends) == 0 {
+		notes = append(notes, "it has no end token: texts go on to the most tokens that are asked for; name one as eos_token_id in generation_config.json")
+	}
+	return notes
+}
+
+func firstOf(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
 }
 
 // idSet is an id or a list of ids.

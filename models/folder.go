@@ -39,17 +39,28 @@ func InMemory(name string, files fs.FS) Folder { return Folder{name: name, files
 // String is the folder as errors name it.
 func (f Folder) String() string { return f.name }
 
-// graphs are where a folder's graph may lie.
-func graphs() []string { return []string{"model.onnx", "onnx/model.onnx"} }
+// graphs are where a folder's graph lies if it has the usual name: as the Hub has
+// it, and as exporters of merged decoders write it.
+func graphs() []string {
+	return []string{"model.onnx", "onnx/model.onnx", "decoder_model_merged.onnx", "onnx/decoder_model_merged.onnx"}
+}
 
-// graph finds the model's graph: the named one, or the first of graphs.
-func (f Folder) graph(named string) (onnx.Source, error) {
+// graph finds the model's graph: the one that is asked for; or the one that the
+// folder names itself, the first of graphs, or the only one that there is.
+func (f Folder) graph(asked, named string) (onnx.Source, error) {
 	candidates := graphs()
 	if named != "" {
-		candidates = []string{path.Clean(filepath.ToSlash(named))}
+		candidates = append([]string{named}, candidates...)
+	}
+	if asked != "" {
+		candidates = []string{path.Clean(filepath.ToSlash(asked))}
+	}
+	all := f.allGraphs()
+	if asked == "" && len(all) == 1 {
+		candidates = append(candidates, all[0])
 	}
 	for _, name := range candidates {
-		if _, err := fs.Stat(f.files, name); err != nil {
+		if info, err := fs.Stat(f.files, name); err != nil || info.IsDir() {
 			continue
 		}
 		if f.dir != "" {
@@ -58,19 +69,40 @@ func (f Folder) graph(named string) (onnx.Source, error) {
 		data, err := fs.ReadFile(f.files, name)
 		return onnx.Source{Bytes: data}, err
 	}
-	others, _ := fs.Glob(f.files, "onnx/*.onnx") // the pattern is well formed
-	hint := "it is no ONNX export"
-	if len(others) > 0 {
-		hint = "name one of its variants as graph: " + strings.Join(others, ", ")
+	return onnx.Source{}, f.noGraph(asked, all)
+}
+
+// allGraphs lists the folder's graphs, those in onnx/ too.
+func (f Folder) allGraphs() []string {
+	top, _ := fs.Glob(f.files, "*.onnx") // the patterns are well formed
+	below, _ := fs.Glob(f.files, "onnx/*.onnx")
+	return append(top, below...)
+}
+
+// noGraph says what to do about a graph that is not there.
+func (f Folder) noGraph(asked string, all []string) error {
+	missing := "model.onnx or onnx/model.onnx"
+	if asked != "" {
+		missing = asked
 	}
-	return onnx.Source{}, fmt.Errorf("model folder %s has no %s; %s", f.name, strings.Join(candidates, " or "), hint)
+	if len(all) > 0 {
+		return fmt.Errorf("model folder %s has no %s; name one of its graphs as graph: %s", f.name, missing, strings.Join(all, ", "))
+	}
+	if weights, _ := fs.Glob(f.files, "*.safetensors"); len(weights) > 0 {
+		return fmt.Errorf("model folder %s has no %s: its weights are PyTorch's; export it with `optimum-cli export onnx --model %s --task text-generation-with-past FOLDER`", f.name, missing, f.name)
+	}
+	return fmt.Errorf("model folder %s has no %s: it is no ONNX export", f.name, missing)
 }
 
 // read returns a file that must be there.
 func (f Folder) read(name string) ([]byte, error) {
 	data, err := fs.ReadFile(f.files, name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("model folder %s has no %s", f.name, name)
+		hint := ""
+		if _, err := fs.Stat(f.files, "tokenizer.model"); err == nil && name == "tokenizer.json" {
+			hint = "; make one of its tokenizer.model: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER) in transformers writes it"
+		}
+		return nil, fmt.Errorf("model folder %s has no %s%s", f.name, name, hint)
 	}
 	return data, err
 }

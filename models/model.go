@@ -13,7 +13,7 @@ import (
 
 // Options say how to load a model. Their zero value suits most.
 type Options struct {
-	Graph    string        // file in the folder; empty: model.onnx or onnx/model.onnx
+	Graph    string        // file in the folder; empty: the one that the folder names, the usual one, or the only one
 	Provider onnx.Provider // empty: CUDA if it loads, else CPU
 	Device   int           // which GPU
 	Threads  int           // of one run; 0: the runtime's default
@@ -38,13 +38,10 @@ func Load(env *onnx.Environment, folder Folder, o Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Context > m.config.context {
-		return nil, fmt.Errorf("model %s has a context of %d tokens, %d are asked for", m.name, m.config.context, o.Context)
+	if err := m.setContext(o.Context); err != nil {
+		return nil, err
 	}
-	if o.Context > 0 {
-		m.config.context = o.Context
-	}
-	source, err := folder.graph(o.Graph)
+	source, err := folder.graph(o.Graph, m.config.graph)
 	if err != nil {
 		return nil, err
 	}
@@ -59,6 +56,19 @@ func Load(env *onnx.Environment, folder Folder, o Options) (*Model, error) {
 		return nil, errors.Join(fmt.Errorf("model %s scores %d ids, its tokenizer has %d", m.name, scored, size), m.Close())
 	}
 	return m, nil
+}
+
+// setContext takes what is asked for, within what the folder says.
+func (m *Model) setContext(asked int) error {
+	switch known := m.config.context; {
+	case known == 0 && asked == 0:
+		return fmt.Errorf("model folder %s does not say its context: config.json has no max_position_embeddings; give the number of tokens as context in the configuration", m.name)
+	case known > 0 && asked > known:
+		return fmt.Errorf("model %s has a context of %d tokens, %d are asked for", m.name, known, asked)
+	case asked > 0:
+		m.config.context = asked
+	}
+	return nil
 }
 
 // read reads everything but the graph.
@@ -126,6 +136,9 @@ func (m *Model) Context() int { return m.config.context }
 func (m *Model) Provider() (onnx.Provider, string) {
 	return m.session.Provider(), m.session.ProviderNote()
 }
+
+// Notes are what should be known of the model and does not hinder it.
+func (m *Model) Notes() []string { return m.config.notes() }
 
 // BOS and EOS are the special tokens that begin and end texts, empty if the folder
 // names none.

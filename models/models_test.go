@@ -230,7 +230,7 @@ func TestConversationsBecomePrompts(t *testing.T) {
 }
 
 // files copies a member's files so that a test can spoil them.
-func files(t *testing.T, name string) fstest.MapFS {
+func files(t testing.TB, name string) fstest.MapFS {
 	t.Helper()
 	folder, err := demo.Folder(name)
 	if err != nil {
@@ -265,19 +265,25 @@ func TestBrokenFoldersAreRefused(t *testing.T) {
 	}
 	variants := without("model.onnx")
 	variants["onnx/model_q4.onnx"] = good["model.onnx"]
+	variants["onnx/model_fp16.onnx"] = good["model.onnx"]
+	pytorch := without("model.onnx")
+	pytorch["model.safetensors"] = &fstest.MapFile{}
+	sentencepiece := without("tokenizer.json")
+	sentencepiece["tokenizer.model"] = &fstest.MapFile{}
 	for name, c := range map[string]struct {
 		files fs.FS
 		o     Options
 		says  string
 	}{
 		"no graph":            {without("model.onnx"), Options{}, "no model.onnx or onnx/model.onnx"},
-		"only variants":       {variants, Options{}, "onnx/model_q4.onnx"},
+		"only variants":       {variants, Options{}, "name one of its graphs as graph: onnx/model_fp16.onnx, onnx/model_q4.onnx"},
+		"only PyTorch":        {pytorch, Options{}, "optimum-cli export onnx --model spoilt --task text-generation-with-past"},
+		"only SentencePiece":  {sentencepiece, Options{}, "make one of its tokenizer.model"},
 		"named graph missing": {good, Options{Graph: "onnx/x.onnx"}, "no onnx/x.onnx"},
 		"no tokenizer":        {without("tokenizer.json"), Options{}, "no tokenizer.json"},
 		"broken tokenizer":    {with("tokenizer.json", "{}"), Options{}, "tokenizer"},
 		"no config":           {without("config.json"), Options{}, "max_position_embeddings"},
 		"broken config":       {with("config.json", "{"), Options{}, "config.json"},
-		"foreign end token":   {with("generation_config.json", `{"eos_token_id": [99999]}`), Options{}, "eos_token_id 99999"},
 		"broken template":     {with("chat_template.jinja", "{% for %}"), Options{}, "chat template"},
 		"broken graph":        {with("model.onnx", "no graph"), Options{}, "model spoilt"},
 		"context too long":    {good, Options{Context: 1 << 20}, "context of 2048"},
