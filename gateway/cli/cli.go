@@ -15,6 +15,8 @@ import (
 type commands struct {
 	LogLevel slog.Level `help:"Least level that is logged: debug, info, warn or error." default:"info" placeholder:"LEVEL"`
 	Serve    serve      `cmd:"" help:"Answer OpenAI requests."`
+	Tokenize tokenize   `cmd:"" help:"Turn text into a model's tokens, and back."`
+	Render   render     `cmd:"" help:"Show what a chat template makes of conversations."`
 }
 
 // Main runs the command that args name and returns the process's exit code. A first

@@ -53,6 +53,11 @@ func (s *serve) Run(ctx context.Context, log *slog.Logger) (err error) {
 		return err
 	}
 	tellProviders(log, wiring, env.Providers())
+	for _, m := range wiring.order {
+		for _, note := range m.Notes() {
+			log.Warn("model", "model", m.Name(), "note", note)
+		}
+	}
 	server := gateway.New(gateway.Config{
 		Routes: routes, Keys: keys(config.KeysEnv), Log: log, Metrics: registry(env, wiring),
 		Limits: gateway.Limits{
