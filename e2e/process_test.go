@@ -168,6 +168,7 @@ func TestStories(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("PATH", filepath.Dir(binary)+string(os.PathListSeparator)+env.Getenv("PATH"))
+			env.Setenv("FAMILY", filepath.Join(root, "models", "demo"))
 			env.Setenv("BUSY", strings.TrimPrefix(shared.url, "http://"))
 			return nil
 		},

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -20,7 +21,8 @@ type commands struct {
 }
 
 // Main runs the command that args name and returns the process's exit code. A first
-// SIGINT or SIGTERM ends it gracefully, a second one at once.
+// SIGINT or SIGTERM ends it gracefully, a second one at once. A command that is
+// interrupted before its end gives what a shell gives for it, 130.
 func Main(args []string) int {
 	var c commands
 	parser := kong.Must(&c, kong.Name("graft"),
@@ -34,9 +36,15 @@ func Main(args []string) int {
 	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: c.LogLevel}))
 	slog.SetDefault(log)
 	parsed.BindTo(ctx, (*context.Context)(nil))
-	if err := parsed.Run(log); err != nil {
+	err = parsed.Run(log)
+	if err != nil && err != context.Canceled { // alone it says nothing
 		fmt.Fprintln(os.Stderr, "graft:", err)
-		return 1
 	}
-	return 0
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		return 130
+	}
+	return 1
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/graft-gateway/graft/models/chattemplate"
@@ -41,13 +42,7 @@ func (c *render) Run(ctx context.Context) error {
 	if c.Now != nil {
 		now = func() time.Time { return *c.Now }
 	}
-	return eachLine(ctx, os.Stdin, os.Stdout, func(line []byte) any {
-		text, err := chat.render(ctx, line, now())
-		if err != nil {
-			return failure{err.Error()}
-		}
-		return textLine{text}
-	})
+	return eachLine(ctx, os.Stdin, os.Stdout, func(line []byte) any { return chat.answer(ctx, line, now()) })
 }
 
 // chatFile is what a template file holds.
@@ -85,24 +80,29 @@ func loadChat(name string) (*chatFile, error) {
 	return f, nil
 }
 
-// render renders one line of data. Members that come later win, so the defaults go
+// answer renders one line of data. Members that come later win, so the defaults go
 // in front.
-func (f *chatFile) render(ctx context.Context, data []byte, now time.Time) (string, error) {
+func (f *chatFile) answer(ctx context.Context, data []byte, now time.Time) any {
+	var asked struct {
+		Tools json.RawMessage `json:"tools"`
+	}
+	if err := json.Unmarshal(data, &asked); err != nil {
+		return notUnderstood(err)
+	}
 	template := f.plain
-	if f.tools != nil {
-		var asked struct {
-			Tools json.RawMessage `json:"tools"`
-		}
-		if err := json.Unmarshal(data, &asked); err == nil && asked.Tools != nil && string(asked.Tools) != "null" {
-			template = f.tools
-		}
+	if f.tools != nil && asked.Tools != nil && string(asked.Tools) != "null" {
+		template = f.tools
 	}
 	if rest, ok := bytes.CutPrefix(data, []byte("{")); ok && len(f.defaults) > 0 {
 		comma := ","
 		if bytes.HasPrefix(bytes.TrimSpace(rest), []byte("}")) {
 			comma = ""
 		}
-		data = append(append(append([]byte("{"), f.defaults...), comma...), rest...)
+		data = slices.Concat([]byte("{"), f.defaults, []byte(comma), rest)
 	}
-	return template.Render(ctx, data, now)
+	text, err := template.Render(ctx, data, now)
+	if err != nil {
+		return failure{err.Error()}
+	}
+	return textLine{text}
 }
