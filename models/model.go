@@ -172,17 +172,3 @@ func (m *Model) PromptWith(ctx context.Context, template *chattemplate.Template,
 	// The template writes the special tokens itself.
 	return m.tokenizer.Encode(text, false), nil
 }
-
-// CheckVocabularies fails if two models do not share a vocabulary, and names the
-// first ids that differ.
-func CheckVocabularies(a, b *Model) error {
-	va, vb := a.Vocabulary(), b.Vocabulary()
-	if va.Fingerprint() == vb.Fingerprint() {
-		return nil
-	}
-	text := ""
-	for _, id := range va.Differences(vb, 3) {
-		text += fmt.Sprintf("; id %d is %q and %q", id, va.Piece(id), vb.Piece(id))
-	}
-	return fmt.Errorf("models %s (%d ids) and %s (%d ids) have different vocabularies and cannot be mixed%s", a.name, va.Size(), b.name, vb.Size(), text)
-}
