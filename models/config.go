@@ -71,7 +71,8 @@ type genaiConfig struct {
 }
 
 // config reads what the folder's files say. Where several do, the order is that of
-// transformers: generation_config.json before config.json.
+// transformers: generation_config.json before config.json. Without a tokenizer no end
+// token is known.
 func (f Folder) config(t *tokenizer.Tokenizer) (config, error) {
 	var model modelConfig
 	var genai genaiConfig
@@ -106,7 +107,9 @@ func (f Folder) config(t *tokenizer.Tokenizer) (config, error) {
 	if c.context == 0 {
 		c.context = genai.Model.Context
 	}
-	c.setEnds(t, generation.EOS, model.ends(), genai.Model.EOS)
+	if t != nil {
+		c.setEnds(t, generation.EOS, model.ends(), genai.Model.EOS)
+	}
 	return c, nil
 }
 

@@ -1,6 +1,7 @@
 package models
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -46,8 +47,9 @@ func graphs() []string {
 }
 
 // graph finds the model's graph: the one that is asked for; or the one that the
-// folder names itself, the first of graphs, or the only one that there is.
-func (f Folder) graph(asked, named string) (onnx.Source, error) {
+// folder names itself, the first of graphs, or the only one that there is. file is its
+// name in the folder.
+func (f Folder) graph(asked, named string) (source onnx.Source, file string, err error) {
 	candidates := graphs()
 	if named != "" {
 		candidates = append([]string{named}, candidates...)
@@ -64,12 +66,12 @@ func (f Folder) graph(asked, named string) (onnx.Source, error) {
 			continue
 		}
 		if f.dir != "" {
-			return onnx.Source{Path: filepath.Join(f.dir, filepath.FromSlash(name))}, nil
+			return onnx.Source{Path: filepath.Join(f.dir, filepath.FromSlash(name))}, name, nil
 		}
 		data, err := fs.ReadFile(f.files, name)
-		return onnx.Source{Bytes: data}, err
+		return onnx.Source{Bytes: data}, name, err
 	}
-	return onnx.Source{}, f.noGraph(asked, all)
+	return onnx.Source{}, "", f.noGraph(asked, all)
 }
 
 // allGraphs lists the folder's graphs, those in onnx/ too.
@@ -96,7 +98,7 @@ func (f Folder) noGraph(asked string, all []string) error {
 
 // read returns a file that must be there.
 func (f Folder) read(name string) ([]byte, error) {
-	data, err := fs.ReadFile(f.files, name)
+	data, err := f.content(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		hint := ""
 		if _, err := fs.Stat(f.files, "tokenizer.model"); err == nil && name == "tokenizer.json" {
@@ -107,9 +109,28 @@ func (f Folder) read(name string) ([]byte, error) {
 	return data, err
 }
 
+// PointerError says that the pointer which Git keeps of a large file lies in the
+// file's place.
+type PointerError struct{ File string }
+
+func (e *PointerError) Error() string {
+	return e.File + " is a Git LFS pointer and not the file itself: run `git lfs pull` in its folder, or fetch it with `graft pull`"
+}
+
+// content reads a file, and refuses what Git left of it.
+func (f Folder) content(name string) ([]byte, error) {
+	data, err := fs.ReadFile(f.files, name)
+	if isPointer(data) {
+		return nil, &PointerError{f.name + "/" + name}
+	}
+	return data, err
+}
+
+func isPointer(data []byte) bool { return bytes.HasPrefix(data, []byte("version https://git-lfs")) }
+
 // readOptional returns nil for a file that is not there.
 func (f Folder) readOptional(name string) ([]byte, error) {
-	data, err := fs.ReadFile(f.files, name)
+	data, err := f.content(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

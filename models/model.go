@@ -25,6 +25,8 @@ type Options struct {
 // use.
 type Model struct {
 	name      string
+	folder    Folder
+	graph     string // the file in it
 	tokenizer *tokenizer.Tokenizer
 	template  *chattemplate.Template // nil if the folder has none
 	config    config
@@ -41,10 +43,11 @@ func Load(env *onnx.Environment, folder Folder, o Options) (*Model, error) {
 	if err := m.setContext(o.Context); err != nil {
 		return nil, err
 	}
-	source, err := folder.graph(o.Graph, m.config.graph)
+	source, file, err := folder.graph(o.Graph, m.config.graph)
 	if err != nil {
 		return nil, err
 	}
+	m.graph = file
 	m.session, err = onnx.OpenSession(env, source, onnx.Options{
 		Provider: o.Provider, Device: o.Device, Threads: o.Threads, Context: m.config.context, ExactShapes: o.Exact,
 	})
@@ -73,13 +76,10 @@ func (m *Model) setContext(asked int) error {
 
 // read reads everything but the graph.
 func read(folder Folder) (*Model, error) {
-	data, err := folder.read("tokenizer.json")
-	if err != nil {
+	m := &Model{name: folder.String(), folder: folder}
+	var err error
+	if m.tokenizer, err = folder.tokenizer(); err != nil {
 		return nil, err
-	}
-	m := &Model{name: folder.String()}
-	if m.tokenizer, err = tokenizer.Load(data); err != nil {
-		return nil, fmt.Errorf("model folder %s: %w", folder, err)
 	}
 	if m.config, err = folder.config(m.tokenizer); err != nil {
 		return nil, err
@@ -88,6 +88,19 @@ func read(folder Folder) (*Model, error) {
 		return nil, fmt.Errorf("model folder %s: %w", folder, err)
 	}
 	return m, nil
+}
+
+// tokenizer loads the folder's tokenizer.
+func (f Folder) tokenizer() (*tokenizer.Tokenizer, error) {
+	data, err := f.read("tokenizer.json")
+	if err != nil {
+		return nil, err
+	}
+	t, err := tokenizer.Load(data)
+	if err != nil {
+		return nil, fmt.Errorf("model folder %s: %w", f, err)
+	}
+	return t, nil
 }
 
 // template parses the folder's chat template, nil if it has none.
