@@ -2,6 +2,7 @@ package models
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -72,7 +73,7 @@ type genaiConfig struct {
 
 // config reads what the folder's files say. Where several do, the order is that of
 // transformers: generation_config.json before config.json. Without a tokenizer no end
-// token is known.
+// token is known. With an error comes what the other files say.
 func (f Folder) config(t *tokenizer.Tokenizer) (config, error) {
 	var model modelConfig
 	var genai genaiConfig
@@ -83,6 +84,7 @@ func (f Folder) config(t *tokenizer.Tokenizer) (config, error) {
 		BOS content `json:"bos_token"`
 		EOS content `json:"eos_token"`
 	}
+	var wrong error
 	for _, file := range []struct {
 		name string
 		dst  any
@@ -90,9 +92,7 @@ func (f Folder) config(t *tokenizer.Tokenizer) (config, error) {
 		{"config.json", &model}, {"genai_config.json", &genai}, {"generation_config.json", &generation},
 		{"tokenizer_config.json", &tokens}, {"special_tokens_map.json", &special},
 	} {
-		if err := f.readJSON(file.name, file.dst); err != nil {
-			return config{}, err
-		}
+		wrong = errors.Join(wrong, f.readJSON(file.name, file.dst))
 	}
 	c := config{
 		context: model.context(), kind: model.ModelType, graph: genai.Model.Decoder.Filename,
@@ -110,7 +110,7 @@ func (f Folder) config(t *tokenizer.Tokenizer) (config, error) {
 	if t != nil {
 		c.setEnds(t, generation.EOS, model.ends(), genai.Model.EOS)
 	}
-	return c, nil
+	return c, wrong
 }
 
 // setEnds takes the first source that names end tokens, or else the tokenizer's own.

@@ -55,10 +55,18 @@ func Load(env *onnx.Environment, folder Folder, o Options) (*Model, error) {
 		return nil, fmt.Errorf("model %s: %w", m.name, err)
 	}
 	m.config.context = m.session.Context()
-	if scored, size := m.session.Vocabulary(), m.Vocabulary().Size(); scored < size {
-		return nil, errors.Join(fmt.Errorf("model %s scores %d ids, its tokenizer has %d", m.name, scored, size), m.Close())
+	if err := m.scoresAll(m.session.Vocabulary()); err != nil {
+		return nil, errors.Join(err, m.Close())
 	}
 	return m, nil
+}
+
+// scoresAll fails if so many scores in a row are fewer than the tokenizer's ids.
+func (m *Model) scoresAll(rows int) error {
+	if size := m.Vocabulary().Size(); rows < size {
+		return fmt.Errorf("model %s scores %d ids, its tokenizer has %d", m.name, rows, size)
+	}
+	return nil
 }
 
 // setContext takes what is asked for, within what the folder says.
