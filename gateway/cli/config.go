@@ -101,7 +101,7 @@ type Prompt struct {
 var demoConfig []byte
 
 // loadConfig reads a file, or the embedded demonstration if path is empty. What is
-// wrong in it is told with line and column.
+// wrong in it is told with line and column. With an error of check comes what was read.
 func loadConfig(path string) (Config, error) {
 	data, name := demoConfig, "the built-in configuration"
 	if path != "" {
@@ -114,7 +114,7 @@ func loadConfig(path string) (Config, error) {
 	config := Config{}
 	decoder := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict())
 	if err := decoder.Decode(&config); err != nil && !errors.Is(err, io.EOF) {
-		return config, fmt.Errorf("%s: %s", name, yaml.FormatError(err, false, true))
+		return Config{}, fmt.Errorf("%s: %s", name, yaml.FormatError(err, false, true))
 	}
 	if config.Listen == "" {
 		config.Listen = "127.0.0.1:8080"

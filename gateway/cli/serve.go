@@ -118,14 +118,19 @@ func listen(addr string) (net.Listener, error) {
 
 // runtime finds and starts ONNX Runtime.
 func (s *serve) runtime(config Config) (*onnx.Environment, error) {
-	path, err := onnx.Locate(onnx.Search{
-		Flag: s.Library, Environment: os.Getenv(onnx.LibraryVariable), Configured: config.ONNXRuntime.Library,
-		Folders: onnx.CacheFolders(onnx.Roots()...),
-	})
+	path, err := onnx.Locate(search(s.Library, config))
 	if err != nil {
 		return nil, err
 	}
 	return onnx.Start(path)
+}
+
+// search says where ONNX Runtime is looked for.
+func search(flag string, config Config) onnx.Search {
+	return onnx.Search{
+		Flag: flag, Environment: os.Getenv(onnx.LibraryVariable), Configured: config.ONNXRuntime.Library,
+		Folders: onnx.CacheFolders(onnx.Roots()...),
+	}
 }
 
 // keys reads the clients' keys.

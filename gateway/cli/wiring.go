@@ -131,24 +131,30 @@ func (w *wiring) prompters(config Prompt, speaker *models.Model) (p prompters, e
 		name, how string
 		dst       *gateway.Prompter
 	}{{"base", config.Base, &p.base}, {"tuned", config.Tuned, &p.tuned}, {"untuned", config.Untuned, &p.untuned}} {
-		switch role.how {
-		case "", "chat":
-			*role.dst = chat{speaker}
-		case "plain":
-			*role.dst = plain{speaker}
-		default:
-			source, err := os.ReadFile(w.path(role.how))
-			if err != nil {
-				return p, fmt.Errorf("prompt.%s: must be chat, plain or a template file: %w", role.name, err)
-			}
-			template, err := chattemplate.Parse(string(source))
-			if err != nil {
-				return p, fmt.Errorf("prompt.%s: %s: %w", role.name, role.how, err)
-			}
-			*role.dst = templated{template, speaker}
+		if *role.dst, err = w.prompter(role.how, speaker); err != nil {
+			return p, fmt.Errorf("prompt.%s: %w", role.name, err)
 		}
 	}
 	return p, nil
+}
+
+// prompter is chat, plain or a template file.
+func (w *wiring) prompter(how string, speaker *models.Model) (gateway.Prompter, error) {
+	switch how {
+	case "", "chat":
+		return chat{speaker}, nil
+	case "plain":
+		return plain{speaker}, nil
+	}
+	source, err := os.ReadFile(w.path(how))
+	if err != nil {
+		return nil, fmt.Errorf("must be chat, plain or a template file: %w", err)
+	}
+	template, err := chattemplate.Parse(string(source))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", how, err)
+	}
+	return templated{template, speaker}, nil
 }
 
 func (w *wiring) pair(config ExpertPair) (*models.Pair, error) {
@@ -173,15 +179,17 @@ func (w *wiring) model(folder string, run Runtime) (*models.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := models.Load(w.env, files, models.Options{
-		Graph: run.Graph, Provider: run.Provider, Device: run.Device, Threads: run.Threads, Context: run.Context, Exact: run.Exact,
-	})
+	m, err := models.Load(w.env, files, run.options())
 	if err != nil {
 		return nil, err
 	}
 	w.loaded[key] = m
 	w.order = append(w.order, m)
 	return m, nil
+}
+
+func (r Runtime) options() models.Options {
+	return models.Options{Graph: r.Graph, Provider: r.Provider, Device: r.Device, Threads: r.Threads, Context: r.Context, Exact: r.Exact}
 }
 
 // folder finds a model folder on disk or in the binary.
