@@ -27,10 +27,11 @@ type cache struct {
 func (s *Session) newCache(batch, capacity int) (*cache, error) {
 	c := &cache{batch: batch, capacity: capacity}
 	size := 0
-	for _, slot := range s.layout.slots {
+	for i := range s.layout.slots {
 		c.offsets = append(c.offsets, size)
+		bytes := batch * capacity * s.layout.slots[i].size() * s.layout.kv.Size()
 		// Vectors are read from the start of a tensor: keep it on a cache line.
-		size += (batch*slot.heads*capacity*slot.width*s.layout.kv.Size() + 63) / 64 * 64
+		size += (bytes + 63) / 64 * 64
 	}
 	regions := 1
 	if s.layout.strategy == Grow {
@@ -74,9 +75,15 @@ func (c *cache) free() {
 // bind binds every slot's past and present, shaped for so many tokens.
 func (c *cache) bind(l *layout, past, present int) error {
 	from, to := &c.regions[c.current], &c.regions[c.next()]
-	for i, slot := range l.slots {
-		place(&c.tensors[2*i], l.kv, from, c.offsets[i], c.batch, slot.heads, past, slot.width)
-		place(&c.tensors[2*i+1], l.kv, to, c.offsets[i], c.batch, slot.heads, present, slot.width)
+	var room [mostRank]int
+	for i := range l.slots {
+		slot := &l.slots[i]
+		shape := room[:copy(room[:], slot.dims)]
+		shape[slot.batch] = c.batch
+		shape[slot.tokens] = past
+		place(&c.tensors[2*i], l.kv, from, c.offsets[i], shape...)
+		shape[slot.tokens] = present
+		place(&c.tensors[2*i+1], l.kv, to, c.offsets[i], shape...)
 	}
 	return c.binding.bind(c.tensors)
 }
@@ -84,17 +91,18 @@ func (c *cache) bind(l *layout, past, present int) error {
 // next is the region that a run writes.
 func (c *cache) next() int { return (c.current + 1) % len(c.regions) }
 
-// move copies the first keep of held tokens into dst, which may be another
-// region of the same cache. Both sides are laid out as their strategy wants.
+// move copies the first keep of held tokens of one row into dst, which may be
+// another region of the same cache. Both sides are laid out as their strategy wants.
 func (s *Session) move(dst *cache, region int, src *cache, held, keep int) error {
-	for i, slot := range s.layout.slots {
-		token := slot.width * s.layout.kv.Size()
+	for i := range s.layout.slots {
+		slot := &s.layout.slots[i]
+		token := slot.token() * s.layout.kv.Size()
 		from, to := held, keep
 		if s.layout.strategy == Shared {
 			from, to = src.capacity, dst.capacity
 		}
 		err := s.native.copyRows(s.onDevice(), dst.regions[region].at(dst.offsets[i]), to*token,
-			src.regions[src.current].at(src.offsets[i]), from*token, keep*token, src.batch*slot.heads)
+			src.regions[src.current].at(src.offsets[i]), from*token, keep*token, slot.rows())
 		if err != nil {
 			return err
 		}

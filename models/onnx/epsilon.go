@@ -111,9 +111,9 @@ func (q *Sequence) collect(ctx context.Context, tokens []eft.Token, n int) ([][]
 // stepBatch reads the rows of all tokens as the last of a batch's rows gives
 // them. A shared cache can be ragged: row i begins i steps late.
 func (s *Session) stepBatch(ctx context.Context, tokens []eft.Token) ([][]float64, error) {
-	late := 1
-	if s.layout.strategy == Grow {
-		late = 0
+	late := 0
+	if s.layout.ragged() {
+		late = 1
 	}
 	steps := len(tokens) + late*(epsilonBatch-1)
 	var rows [][]float64

@@ -10,65 +10,66 @@ import (
 // tokens: what goes in besides the cache, and the logits. It belongs to whoever
 // runs the session.
 type frame struct {
-	layout    *layout
-	batch     int
-	width     int
-	ids       memory
-	mask      memory
-	positions memory
-	keep      memory
-	logits    memory
-	tensors   []tensor
-	logit     int // index of logits in tensors
+	layout  *layout
+	batch   int
+	width   int
+	feeds   []memory // of each of layout.inputs
+	logits  memory
+	tensors []tensor // of each of layout.inputs, and logits
 }
 
 // newFrame allocates the scratch memory for a session with this context.
 func (s *Session) newFrame(batch, width int) (*frame, error) {
 	l := s.layout
 	f := &frame{layout: l, batch: batch, width: width}
-	add := func(m *memory, p *Port, elements int, output bool) error {
-		if p == nil {
-			return nil
+	for _, in := range l.inputs {
+		elements := 1
+		switch in.role {
+		case roleIDs, rolePositions:
+			elements = batch * width
+		case roleMask:
+			elements = batch * (s.options.Context + width)
+		case roleLast:
+			elements = batch
 		}
-		var err error
-		if *m, err = s.native.alloc(elements*p.Type.Size(), false); err != nil {
-			return err
+		m, err := s.native.alloc(elements*in.port.Type.Size(), false)
+		if err != nil {
+			f.free()
+			return nil, err
 		}
-		var t tensor
-		describe(&t, s.nameOf(p.Name), p.Type, output)
-		f.tensors = append(f.tensors, t)
-		return nil
+		f.feeds = append(f.feeds, m)
+		if in.role == roleMask && batch == 1 {
+			// One row has a token everywhere up to its end: any prefix of ones will do.
+			fill(&m, in.port.Type, 0, elements, 1)
+		}
+		f.add(s, in.port, false)
 	}
-	err := add(&f.ids, &l.ids, batch*width, false)
-	if err == nil {
-		err = add(&f.mask, l.mask, batch*(s.options.Context+width), false)
+	rows := width
+	if l.last {
+		rows = 1
 	}
-	if err == nil {
-		err = add(&f.positions, l.positions, batch*width, false)
-	}
-	if err == nil {
-		err = add(&f.keep, l.keep, 1, false)
-	}
-	if err == nil {
-		f.logit = len(f.tensors)
-		err = add(&f.logits, &l.logits, batch*width*l.vocab, true)
-	}
-	if err != nil {
+	var err error
+	if f.logits, err = s.native.alloc(batch*rows*l.vocab*l.logits.Type.Size(), false); err != nil {
 		f.free()
 		return nil, err
 	}
-	if l.mask != nil && batch == 1 {
-		// One row has a token everywhere up to its end: any prefix of ones will do.
-		fill(&f.mask, l.mask.Type, 0, f.mask.size/l.mask.Type.Size(), 1)
-	}
+	f.add(s, l.logits, true)
 	return f, nil
+}
+
+// add makes the tensor of a port.
+func (f *frame) add(s *Session, p Port, output bool) {
+	var t tensor
+	describe(&t, s.nameOf(p.Name), p.Type, output)
+	f.tensors = append(f.tensors, t)
 }
 
 // free gives the memory back; it is idempotent.
 func (f *frame) free() {
-	for _, m := range []*memory{&f.ids, &f.mask, &f.positions, &f.keep, &f.logits} {
-		m.free()
+	for i := range f.feeds {
+		f.feeds[i].free()
 	}
+	f.logits.free()
 }
 
 // set puts the tokens of a run in place: len(past) rows of equal width, row i
@@ -80,51 +81,85 @@ func (f *frame) set(past []int, tokens []eft.Token, rows int) int {
 	for _, n := range past {
 		longest = max(longest, n)
 	}
-	for i, id := range tokens {
-		put(&f.ids, l.ids.Type, i, int64(id))
-	}
-	if l.positions != nil {
-		for i := range tokens {
-			put(&f.positions, l.positions.Type, i, int64(past[i/width]+i%width))
-		}
-	}
-	total := longest + width
-	if l.mask != nil && f.batch > 1 {
-		for i, n := range past {
-			fill(&f.mask, l.mask.Type, i*total, n+width, 1)
-			fill(&f.mask, l.mask.Type, i*total+n+width, longest-n, 0)
-		}
-	}
 	given := width
-	if l.keep != nil {
-		given = max(1, rows)
-		put(&f.keep, l.keep.Type, 0, int64(given))
+	for i := range l.inputs {
+		kind, m, t := l.inputs[i].port.Type, &f.feeds[i], &f.tensors[i]
+		rank := len(l.inputs[i].port.Dims)
+		switch l.inputs[i].role {
+		case roleIDs:
+			for j, id := range tokens {
+				put(m, kind, j, int64(id))
+			}
+			place(t, kind, m, 0, batch, width)
+		case roleMask:
+			f.mask(m, kind, past, width, longest)
+			place(t, kind, m, 0, batch, longest+width)
+		case rolePositions:
+			f.positions(m, t, kind, rank, past, width)
+		case roleLast:
+			for j, n := range past {
+				put(m, kind, j, int64(n+width-1))
+			}
+			place(t, kind, m, 0, batch)
+		case roleKeep:
+			given = max(1, rows)
+			number(m, t, kind, rank, int64(given))
+		case roleBranch:
+			number(m, t, kind, rank, int64(min(longest, 1)))
+		case roleTotal:
+			number(m, t, kind, rank, int64(longest+width))
+		case rolePast:
+			number(m, t, kind, rank, int64(longest))
+		}
 	}
-	f.shape(batch, width, total, given)
+	if l.last {
+		given = 1
+	}
+	if logits := &f.tensors[len(l.inputs)]; len(l.logits.Dims) == 2 {
+		place(logits, l.logits.Type, &f.logits, 0, batch, l.vocab)
+	} else {
+		place(logits, l.logits.Type, &f.logits, 0, batch, given, l.vocab)
+	}
 	return given
 }
 
-// shape describes the memory in the order in which newFrame made it.
-func (f *frame) shape(batch, width, total, given int) {
-	l, t := f.layout, f.tensors
-	place(&t[0], l.ids.Type, &f.ids, 0, batch, width)
-	i := 1
-	if l.mask != nil {
-		place(&t[i], l.mask.Type, &f.mask, 0, batch, total)
-		i++
+// mask writes where the rows of a batch have tokens; a single row's is all ones.
+func (f *frame) mask(m *memory, kind ElementType, past []int, width, longest int) {
+	if f.batch == 1 {
+		return
 	}
-	if l.positions != nil {
-		place(&t[i], l.positions.Type, &f.positions, 0, batch, width)
-		i++
+	for i, n := range past {
+		fill(m, kind, i*(longest+width), n+width, 1)
+		fill(m, kind, i*(longest+width)+n+width, longest-n, 0)
 	}
-	if l.keep != nil {
-		if len(l.keep.Dims) == 0 {
-			place(&t[i], l.keep.Type, &f.keep, 0)
-		} else {
-			place(&t[i], l.keep.Type, &f.keep, 0, 1)
+}
+
+// positions writes where in its row every token stands; without a dimension for
+// the batch all rows stand alike.
+func (f *frame) positions(m *memory, t *tensor, kind ElementType, rank int, past []int, width int) {
+	if rank == 1 {
+		past = past[:1]
+	}
+	for i, n := range past {
+		for j := range width {
+			put(m, kind, i*width+j, int64(n+j))
 		}
 	}
-	place(&t[f.logit], l.logits.Type, &f.logits, 0, batch, given, l.vocab)
+	if rank == 1 {
+		place(t, kind, m, 0, width)
+		return
+	}
+	place(t, kind, m, 0, len(past), width)
+}
+
+// number writes a single number, shaped [] or [1].
+func number(m *memory, t *tensor, kind ElementType, rank int, v int64) {
+	put(m, kind, 0, v)
+	if rank == 0 {
+		place(t, kind, m, 0)
+		return
+	}
+	place(t, kind, m, 0, 1)
 }
 
 // read copies row i of the logits, counted over all rows given, to dst.
@@ -137,16 +172,25 @@ func (f *frame) read(dst []float32, i int) {
 	copy(dst, unsafe.Slice((*float32)(at), f.layout.vocab))
 }
 
-// put writes element i of an integer tensor.
+// put writes element i of a tensor of whole numbers, or of a mask.
 func put(m *memory, kind ElementType, i int, v int64) {
-	if kind == Int32 {
+	switch kind {
+	case Int32:
 		*(*int32)(m.at(4 * i)) = int32(v)
-		return
+	case Int64:
+		*(*int64)(m.at(8 * i)) = v
+	case Bool:
+		*(*uint8)(m.at(i)) = uint8(v)
+	case Float32:
+		*(*float32)(m.at(4 * i)) = float32(v)
+	case Float16:
+		// A mask has no other numbers than 0 and 1.
+		const one = 0x3c00
+		*(*uint16)(m.at(2 * i)) = uint16(v) * one
 	}
-	*(*int64)(m.at(8 * i)) = v
 }
 
-// fill writes n elements of an integer tensor from element i on.
+// fill writes n elements of a tensor from element i on.
 func fill(m *memory, kind ElementType, i, n int, v int64) {
 	for j := i; j < i+n; j++ {
 		put(m, kind, j, v)

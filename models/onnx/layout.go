@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -28,182 +29,346 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("onnx: %s is not a decoder that can be run: %s: %s", e.Model, e.Port, e.Why)
 }
 
-// slot is one cache tensor: a layer's keys or values, [batch, heads, tokens, width].
-type slot struct {
-	past, present string
-	heads, width  int
+// role is what an input besides the cache is for.
+type role int
+
+const (
+	roleIDs       role = iota // [batch, tokens]
+	roleMask                  // [batch, past + tokens], ones where there is a token
+	rolePositions             // [batch, tokens] or [tokens], counted from the text's first
+	roleKeep                  // how many rows at the end of logits are wanted
+	roleBranch                // a merged decoder: whether there is a past
+	roleLast                  // [batch], the position of each row's last token: its length less one
+	roleTotal                 // tokens of the longest row, past and new
+	rolePast                  // tokens of the past
+)
+
+// input is one input besides the cache.
+type input struct {
+	role role
+	port Port
 }
+
+// inputRoles lists the inputs that are understood, by name.
+var inputRoles = map[string]struct {
+	role  role
+	rank  []int // that it may have; 0 is a single number, which may be written as [1]
+	types []ElementType
+}{
+	"input_ids":             {roleIDs, []int{2}, wholes},
+	"attention_mask":        {roleMask, []int{2}, []ElementType{Int64, Int32, Bool, Float32, Float16}},
+	"position_ids":          {rolePositions, []int{2, 1}, wholes},
+	"cache_position":        {rolePositions, []int{1}, wholes},
+	"num_logits_to_keep":    {roleKeep, []int{0}, wholes},
+	"logits_to_keep":        {roleKeep, []int{0}, wholes},
+	"use_cache_branch":      {roleBranch, []int{0}, []ElementType{Bool}},
+	"seqlens_k":             {roleLast, []int{1}, wholes},
+	"total_sequence_length": {roleTotal, []int{0}, wholes},
+	"past_sequence_length":  {rolePast, []int{0}, wholes},
+}
+
+var wholes = []ElementType{Int64, Int32}
+
+// The names that messages mention.
+const (
+	nameIDs    = "input_ids"
+	nameMask   = "attention_mask"
+	nameLogits = "logits"
+)
 
 // layout is what a graph takes and gives.
 type layout struct {
-	strategy  Strategy
-	ids       Port  // [batch, tokens]
-	mask      *Port // [batch, past + tokens], ones where there is a token
-	positions *Port // [batch, tokens]
-	keep      *Port // how many rows at the end of logits are wanted
-	logits    Port  // [batch, tokens, vocabulary]
-	slots     []slot
-	kv        ElementType
-	vocab     int
+	strategy Strategy
+	inputs   []input
+	logits   Port // [batch, tokens, vocabulary]
+	last     bool // logits are of the last token only
+	slots    []slot
+	kv       ElementType
+	vocab    int
+	inferred bool // something was told from names and shapes that are not the usual ones
+	single   bool // with a past the graph computes one token at a time only
 }
 
-// The names that decoder exports agree on.
-const (
-	nameIDs       = "input_ids"
-	nameMask      = "attention_mask"
-	namePositions = "position_ids"
-	nameKeep      = "num_logits_to_keep"
-	nameLogits    = "logits"
-	prefixPast    = "past_key_values."
-	prefixPresent = "present."
-)
+// has finds the input with a role; nil if the graph has none.
+func (l *layout) has(r role) *Port {
+	for i := range l.inputs {
+		if l.inputs[i].role == r {
+			return &l.inputs[i].port
+		}
+	}
+	return nil
+}
 
-// understand reads a layout from what the session declares and what the graph
-// computes its attention with. The error is a *RefusedError.
-func understand(model string, inputs, outputs []Port, nodes []attention) (*layout, error) {
+// ragged says whether the rows of a batch may have pasts of different lengths.
+func (l *layout) ragged() bool {
+	if l.strategy != Shared {
+		return false
+	}
+	for _, in := range l.inputs {
+		if in.role == rolePast || in.role == rolePositions && len(in.port.Dims) == 1 {
+			return false
+		}
+	}
+	return true
+}
+
+// understand reads a layout from what the session declares and what the file says
+// of its nodes. The error is a *RefusedError.
+func understand(model string, inputs, outputs []Port, f *file) (*layout, error) {
+	u := &understanding{model: model, file: f, nodes: f.attentions(), inputs: inputs, outputs: outputs}
 	l := &layout{}
-	presents := make(map[string]Port)
-	for _, p := range outputs {
-		if why := l.takeOutput(p, presents); why != "" {
-			return nil, &RefusedError{Model: model, Port: "output " + p.String(), Why: why}
-		}
-	}
-	for _, p := range inputs {
-		if why := l.takeInput(p, presents); why != "" {
-			return nil, &RefusedError{Model: model, Port: "input " + p.String(), Why: why}
-		}
-	}
-	for _, p := range outputs {
-		if _, left := presents[p.Name]; left {
-			return nil, &RefusedError{Model: model, Port: "output " + p.String(), Why: "there is no input " + pastOf(p.Name) + " for it"}
+	for _, step := range []func(*layout) error{u.strangers, u.takeLogits, u.takeCaches, u.takeInputs} {
+		if err := step(l); err != nil {
+			return nil, err
 		}
 	}
 	l.strategy = Grow
-	if sharesAll(l.slots, nodes) {
+	if l.sharesAll(u.nodes) {
 		l.strategy = Shared
 	}
-	if why := l.missing(); why != "" {
-		return nil, &RefusedError{Model: model, Why: why}
+	if l.strategy == Shared && l.has(roleMask) == nil && (l.has(roleLast) == nil || l.has(roleTotal) == nil) {
+		return nil, u.refuse("it uses GroupQueryAttention but has no input " + nameMask + ", from which the lengths are computed")
+	}
+	if why := f.unfit(); why != "" {
+		return nil, u.refuse(why)
 	}
 	return l, nil
 }
 
-// missing says what a decoder must have and this graph has not.
-func (l *layout) missing() string {
-	switch {
-	case l.ids.Name == "":
-		return "it has no input " + nameIDs
-	case l.logits.Name == "":
-		return "it has no output " + nameLogits
-	case len(l.slots) == 0:
-		return "it has no inputs " + prefixPast + "N.key and .value: export it with its cache"
-	case l.strategy == Shared && l.mask == nil:
-		return "it uses GroupQueryAttention but has no input " + nameMask + ", from which the lengths are computed"
-	}
-	return ""
+// understanding is what is being read into a layout.
+type understanding struct {
+	model           string
+	file            *file
+	nodes           []attention
+	inputs, outputs []Port
 }
 
-// takeOutput files one output; why says what is not understood about it.
-func (l *layout) takeOutput(p Port, presents map[string]Port) (why string) {
-	switch {
-	case p.Name == nameLogits:
-		if len(p.Dims) != 3 || p.Dims[2] <= 0 {
-			return "needs the shape [batch, tokens, vocabulary] with a fixed vocabulary"
-		}
-		if p.Type != Float32 && p.Type != Float16 {
-			return "needs float32 or float16"
-		}
-		l.logits, l.vocab = p, int(p.Dims[2])
-	case strings.HasPrefix(p.Name, prefixPresent):
-		presents[p.Name] = p
-	default:
-		return "nothing is known about an output of this name"
-	}
-	return ""
+func (u *understanding) refuse(why string) error { return &RefusedError{Model: u.model, Why: why} }
+
+func (u *understanding) refuseInput(p Port, why string) error {
+	return &RefusedError{Model: u.model, Port: "input " + p.String(), Why: why}
 }
 
-// takeInput files one input; why says what is not understood about it.
-func (l *layout) takeInput(p Port, presents map[string]Port) (why string) {
-	switch {
-	case p.Name == nameIDs:
-		l.ids = p
-		return integers(p, 2)
-	case p.Name == nameMask:
-		l.mask = &p
-		return integers(p, 2)
-	case p.Name == namePositions:
-		l.positions = &p
-		return integers(p, 2)
-	case p.Name == nameKeep:
-		l.keep = &p
-		return integers(p, 0)
-	case strings.HasPrefix(p.Name, prefixPast):
-		return l.takePast(p, presents)
-	}
-	return "nothing is known about an input of this name"
+func (u *understanding) refuseOutput(p Port, why string) error {
+	return &RefusedError{Model: u.model, Port: "output " + p.String(), Why: why}
 }
 
-// takePast pairs one cache input with its output.
-func (l *layout) takePast(p Port, presents map[string]Port) (why string) {
-	name := presentOf(p.Name)
-	present, ok := presents[name]
-	if !ok {
-		return "there is no output " + name + " for it"
-	}
-	delete(presents, name)
-	if len(p.Dims) != 4 || p.Dims[1] <= 0 || p.Dims[3] <= 0 || p.Dims[2] >= 0 {
-		return "needs the shape [batch, heads, tokens, width] with fixed heads and width and an open number of tokens"
-	}
-	if len(present.Dims) != 4 || present.Type != p.Type {
-		return "differs in kind from its output " + present.String()
-	}
-	for _, i := range []int{1, 3} {
-		// A dimension that shape inference left open is taken on trust: a run checks it.
-		if d := present.Dims[i]; d >= 0 && d != p.Dims[i] {
-			return "differs in shape from its output " + present.String()
+// strangers refuses graphs whose inputs tell that they are something else, before
+// what is missing for being a decoder is told.
+func (u *understanding) strangers(*layout) error {
+	for _, p := range u.inputs {
+		if _, ok := inputRoles[p.Name]; ok || parseCacheName(p.Name).known {
+			continue
+		}
+		if why := alien(p.Name); why != "" {
+			return u.refuseInput(p, why)
 		}
 	}
+	if !slices.ContainsFunc(u.inputs, func(p Port) bool { return p.Name == nameIDs }) {
+		return u.refuse("it has no input " + nameIDs)
+	}
+	return nil
+}
+
+// takeLogits reads the output of scores.
+func (u *understanding) takeLogits(l *layout) error {
+	i := slices.IndexFunc(u.outputs, func(p Port) bool { return p.Name == nameLogits })
+	if i < 0 {
+		return u.refuse("it has no output " + nameLogits + ": it is an encoder, or was exported without its head; export it with the task text-generation-with-past")
+	}
+	p := u.outputs[i]
 	if p.Type != Float32 && p.Type != Float16 {
-		return "needs float32 or float16"
+		return u.refuseOutput(p, "needs float32 or float16")
 	}
-	if len(l.slots) > 0 && p.Type != l.kv {
-		return fmt.Sprintf("the other cache inputs are %s", l.kv)
+	if !p.Tensor || len(p.Dims) != 3 && len(p.Dims) != 2 {
+		return u.refuseOutput(p, "needs the shape [batch, tokens, vocabulary]")
 	}
-	l.kv = p.Type
-	l.slots = append(l.slots, slot{past: p.Name, present: present.Name, heads: int(p.Dims[1]), width: int(p.Dims[3])})
-	return ""
+	vocab := p.Dims[len(p.Dims)-1]
+	if vocab < 0 {
+		vocab = u.file.index().columns(nameLogits)
+	}
+	if vocab <= 0 || vocab > mostOfToken {
+		return u.refuseOutput(p, "needs the shape [batch, tokens, vocabulary] with a fixed vocabulary")
+	}
+	if p.Dims[0] >= 0 {
+		return u.refuseOutput(p, "its batch is fixed; "+hintDynamic)
+	}
+	l.last = len(p.Dims) == 2 || p.Dims[1] == 1
+	if len(p.Dims) == 3 && p.Dims[1] >= 0 && !l.last {
+		return u.refuseOutput(p, "its number of tokens is fixed; "+hintDynamic)
+	}
+	l.logits, l.vocab = p, int(vocab)
+	return nil
 }
 
-func presentOf(past string) string { return prefixPresent + strings.TrimPrefix(past, prefixPast) }
-func pastOf(present string) string { return prefixPast + strings.TrimPrefix(present, prefixPresent) }
+// layerKind is what pairs a cache's input with its output.
+type layerKind struct {
+	layer int
+	kind  kind
+}
 
-// integers checks for whole numbers of a rank; a rank of 0 may be written as [1].
-func integers(p Port, rank int) (why string) {
-	if p.Type != Int64 && p.Type != Int32 {
-		return "needs int64 or int32"
+// takeCaches pairs the inputs and the outputs of the cache. Outputs that are no
+// caches are not asked for and cost nothing.
+func (u *understanding) takeCaches(l *layout) error {
+	presents := make(map[layerKind]Port)
+	for _, p := range u.outputs {
+		c := parseCacheName(p.Name)
+		if !c.known {
+			continue
+		}
+		key := layerKind{c.layer, c.kind}
+		if other, twice := presents[key]; twice {
+			return u.refuseOutput(p, "it and the output "+other.Name+" are of the same layer: which belongs to which input cannot be told")
+		}
+		presents[key] = p
 	}
-	if rank == 0 && len(p.Dims) == 1 && p.Dims[0] == 1 {
+	taken := make(map[layerKind]string)
+	for _, p := range u.inputs {
+		c := parseCacheName(p.Name)
+		if _, other := inputRoles[p.Name]; other || !c.known || c.out {
+			continue
+		}
+		key := layerKind{c.layer, c.kind}
+		if other, twice := taken[key]; twice {
+			return u.refuseInput(p, "it and the input "+other+" are of the same layer: which belongs to which output cannot be told")
+		}
+		taken[key] = p.Name
+		present, ok := presents[key]
+		if !ok {
+			return u.refuseInput(p, "there is no output "+presentOf(p.Name)+" for it: which output continues it cannot be told")
+		}
+		if err := u.takeCache(l, p, present, c.kind); err != nil {
+			return err
+		}
+	}
+	if len(l.slots) == 0 {
+		return u.refuse(noCache)
+	}
+	for _, p := range u.outputs {
+		c := parseCacheName(p.Name)
+		if _, paired := taken[layerKind{c.layer, c.kind}]; c.known && !paired {
+			return u.refuseOutput(p, "there is no input "+pastOf(p.Name)+" for it")
+		}
+	}
+	return nil
+}
+
+const noCache = "it has no inputs past_key_values.N.key and .value, so each token would cost as much as the whole text: " +
+	"export it with its cache (optimum-cli export onnx --task text-generation-with-past)"
+
+// takeCache reads one pair.
+func (u *understanding) takeCache(l *layout, past, present Port, k kind) error {
+	var node attention
+	if i := slices.IndexFunc(u.nodes, func(a attention) bool { return past.Name == a.pastKey || past.Name == a.pastValue }); i >= 0 {
+		node = u.nodes[i]
+	}
+	s, why := newSlot(past, present, k, u.file.inputs[past.Name].dims, node)
+	if why != "" {
+		return u.refuseInput(past, why)
+	}
+	if past.Type != Float32 && past.Type != Float16 {
+		return u.refuseInput(past, "needs float32 or float16: export the model with keys and values of one of these")
+	}
+	if len(l.slots) > 0 && past.Type != l.kv {
+		return u.refuseInput(past, fmt.Sprintf("the other cache inputs are %s", l.kv))
+	}
+	if presentOf(past.Name) != present.Name || !s.usual {
+		l.inferred = true
+	}
+	l.kv = past.Type
+	l.slots = append(l.slots, s)
+	return nil
+}
+
+// The names of a layer's past and present that nearly all exports have.
+const (
+	prefixPast    = "past_key_values."
+	prefixPresent = "present."
+)
+
+func presentOf(past string) string {
+	if rest, ok := strings.CutPrefix(past, prefixPast); ok {
+		return prefixPresent + rest
+	}
+	return strings.Replace(past, "past", "present", 1)
+}
+
+func pastOf(present string) string {
+	if rest, ok := strings.CutPrefix(present, prefixPresent); ok {
+		return prefixPast + rest
+	}
+	return strings.Replace(present, "present", "past", 1)
+}
+
+// takeInputs files the inputs besides the cache.
+func (u *understanding) takeInputs(l *layout) error {
+	for _, p := range u.inputs {
+		known, ok := inputRoles[p.Name]
+		if !ok {
+			if parseCacheName(p.Name).known {
+				continue
+			}
+			return u.refuseInput(p, "nothing is known about an input of this name; export the model for the task text-generation-with-past, with no inputs of its own")
+		}
+		if !slices.Contains(known.types, p.Type) {
+			return u.refuseInput(p, "needs "+joinTypes(known.types))
+		}
+		if why := shaped(p, known.rank); why != "" {
+			return u.refuseInput(p, why)
+		}
+		if known.role != rolePositions && l.has(known.role) != nil {
+			return u.refuseInput(p, "another input says the same")
+		}
+		if known.role > rolePositions || !slices.Contains(wholes, p.Type) || p.Name == "cache_position" {
+			l.inferred = true
+		}
+		l.inputs = append(l.inputs, input{role: known.role, port: p})
+	}
+	return nil
+}
+
+// shaped checks an input's dimensions: one of the ranks, all open. A single number
+// may be written as [1].
+func shaped(p Port, ranks []int) (why string) {
+	if p.Tensor && slices.Contains(ranks, 0) && len(p.Dims) == 1 && p.Dims[0] == 1 {
 		return ""
 	}
-	if !p.Tensor || len(p.Dims) != rank {
-		return fmt.Sprintf("needs %d dimensions", rank)
+	if !p.Tensor || !slices.Contains(ranks, len(p.Dims)) {
+		return fmt.Sprintf("needs %d dimensions", ranks[0])
+	}
+	if slices.ContainsFunc(p.Dims, func(d int64) bool { return d >= 0 }) {
+		return "its batch or its number of tokens is fixed; " + hintDynamic
 	}
 	return ""
+}
+
+func joinTypes(types []ElementType) string {
+	text := ""
+	for i, t := range types {
+		if i > 0 {
+			text += " or "
+		}
+		text += t.String()
+	}
+	return text
 }
 
 // sharesAll says whether every cache tensor goes into and comes out of one
 // GroupQueryAttention, which alone writes a shared buffer in place. One that
 // passes through anything else would be read and written at the same time.
-func sharesAll(slots []slot, nodes []attention) bool {
-	joined := make(map[slot]bool)
+func (l *layout) sharesAll(nodes []attention) bool {
+	joined := make(map[[2]string]bool)
 	for _, n := range nodes {
-		joined[slot{past: n.pastKey, present: n.presentKey}] = true
-		joined[slot{past: n.pastValue, present: n.presentValue}] = true
+		if n.grouped {
+			joined[[2]string{n.pastKey, n.presentKey}] = true
+			joined[[2]string{n.pastValue, n.presentValue}] = true
+		}
 	}
-	for _, s := range slots {
-		if !joined[slot{past: s.past, present: s.present}] {
+	for i := range l.slots {
+		s := &l.slots[i]
+		if !s.usual || !joined[[2]string{s.past, s.present}] {
 			return false
 		}
 	}
-	return len(slots) > 0
+	return len(l.slots) > 0
 }

@@ -33,7 +33,7 @@ func (p Port) String() string {
 // ElementType is the type of a tensor's elements, numbered as ONNX does.
 type ElementType int32
 
-// The types that decoder exports use.
+// The types that decoder exports use for what goes in and out.
 const (
 	Float32  ElementType = 1
 	Int32    ElementType = 6
@@ -43,35 +43,50 @@ const (
 	BFloat16 ElementType = 16
 )
 
-// Size is the number of bytes of one element; 0 for a type not listed here.
-func (t ElementType) Size() int {
-	switch t {
-	case Float32, Int32:
-		return 4
-	case Int64:
-		return 8
-	case Float16, BFloat16:
-		return 2
-	case Bool:
-		return 1
-	}
-	return 0
+// Types that weights are stored as besides.
+const (
+	typeUint8 ElementType = 2
+	typeInt8  ElementType = 3
+	typeUint4 ElementType = 21
+	typeInt4  ElementType = 22
+)
+
+// elementTypes lists every type with its name and bits, by ONNX's numbers.
+var elementTypes = [...]struct {
+	name string
+	bits int
+}{
+	1: {"float32", 32}, 2: {"uint8", 8}, 3: {"int8", 8}, 4: {"uint16", 16}, 5: {"int16", 16}, 6: {"int32", 32}, 7: {"int64", 64},
+	8: {"string", 0}, 9: {"bool", 8}, 10: {"float16", 16}, 11: {"float64", 64}, 12: {"uint32", 32}, 13: {"uint64", 64},
+	14: {"complex64", 64}, 15: {"complex128", 128}, 16: {"bfloat16", 16},
+	17: {"float8e4m3fn", 8}, 18: {"float8e4m3fnuz", 8}, 19: {"float8e5m2", 8}, 20: {"float8e5m2fnuz", 8},
+	21: {"uint4", 4}, 22: {"int4", 4}, 23: {"float4e2m1", 4}, 24: {"float8e8m0", 8}, 25: {"uint2", 2}, 26: {"int2", 2},
 }
 
-func (t ElementType) String() string {
+// bits is the size of one element; 0 for a type that is not known.
+func (t ElementType) bits() int {
+	if t < 0 || int(t) >= len(elementTypes) {
+		return 0
+	}
+	return elementTypes[t].bits
+}
+
+// Size is the number of bytes of one element; 0 if it has none of its own.
+func (t ElementType) Size() int { return t.bits() / 8 }
+
+// float says whether the type is a floating-point number as weights are computed with.
+func (t ElementType) float() bool {
 	switch t {
-	case Float32:
-		return "float32"
-	case Int32:
-		return "int32"
-	case Int64:
-		return "int64"
-	case Bool:
-		return "bool"
-	case Float16:
-		return "float16"
-	case BFloat16:
-		return "bfloat16"
+	case Float32, Float16, BFloat16, 11:
+		return true
+	}
+	return false
+}
+
+// String is the type's name, for example "float16".
+func (t ElementType) String() string {
+	if t > 0 && int(t) < len(elementTypes) {
+		return elementTypes[t].name
 	}
 	return fmt.Sprintf("element type %d", int32(t))
 }

@@ -74,7 +74,7 @@ func (g *graph) unfit(nodes []attention) error {
 // float32. It would run on the CPU, and the whole cache cross the bus at each step.
 func unfitForCUDA(inputs []Port, nodes []attention) error {
 	for _, p := range inputs {
-		if p.Type == Float32 && slices.ContainsFunc(nodes, func(a attention) bool { return a.pastKey == p.Name }) {
+		if p.Type == Float32 && slices.ContainsFunc(nodes, func(a attention) bool { return a.op == "GroupQueryAttention" && a.pastKey == p.Name }) {
 			return fmt.Errorf("CUDA has no GroupQueryAttention for %s: export the model with float16 caches to run it there", p)
 		}
 	}

@@ -11,7 +11,7 @@ func TestAutoLeavesFloat32AttentionToTheCPU(t *testing.T) {
 	port := func(kind ElementType) []Port {
 		return []Port{{Name: "input_ids", Type: Int64}, {Name: "past.0.key", Type: kind, Tensor: true, Dims: []int64{-1, 2, -1, 8}}}
 	}
-	node := []attention{{pastKey: "past.0.key"}}
+	node := []attention{{op: "GroupQueryAttention", pastKey: "past.0.key"}}
 	if err := unfitForCUDA(port(Float32), node); err == nil || !strings.Contains(err.Error(), "past.0.key") {
 		t.Errorf("float32 in GroupQueryAttention: %v", err)
 	}

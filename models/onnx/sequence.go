@@ -124,9 +124,15 @@ func (q *Sequence) room(n int) {
 func (q *Sequence) advance() (more bool, err error) {
 	s, w := q.session, &q.work
 	past := q.length + w.done
-	chunk := w.tokens[w.done : w.done+s.chunkOf(len(w.tokens)-w.done)]
-	end := w.done + len(chunk)
 	begin := len(w.tokens) - w.last // the first token whose row is wanted
+	end := w.done + s.chunkOf(len(w.tokens)-w.done)
+	if s.layout.last && end > begin {
+		end = max(begin, w.done) + 1 // a run gives no other row than its last
+	}
+	if s.layout.single && past > 0 {
+		end = w.done + 1
+	}
+	chunk := w.tokens[w.done:end]
 	first := max(w.done, begin)
 	wanted := max(0, end-first)
 	ids, dummies := chunk, 0

@@ -158,16 +158,26 @@ func TestExtendRefuses(t *testing.T) {
 	read(t, q, []eft.Token{4, 5, 6, 7, 8}, 1) // up to the context
 }
 
-// TestFailedRunsLeaveTheSequence runs a graph that breaks the rule for its cache:
-// the run fails, and nothing else.
+// TestFailedRunsLeaveTheSequence goes beyond the 128 positions that a graph has a
+// table for: the run fails, and nothing else.
 func TestFailedRunsLeaveTheSequence(t *testing.T) {
-	q := openSequence(t, openModel(t, "padded", Options{Provider: CPU}))
+	text := walk(128, 64)
+	q := openSequence(t, openModel(t, "plain", Options{Provider: CPU, Context: 200}))
+	want := read(t, q, text, 128)
 	for range 3 {
 		if rows, err := q.Extend(t.Context(), []eft.Token{1, 2}, 1); err == nil {
-			t.Fatalf("rows from a graph whose present is too long: %v", rows)
+			t.Fatalf("rows at a position that is not there: %v", rows)
 		}
-		if q.Len() != 0 {
+		if q.Len() != 128 {
 			t.Errorf("%d tokens after a failure", q.Len())
+		}
+	}
+	if err := q.Truncate(64); err != nil {
+		t.Fatal(err)
+	}
+	for i, row := range read(t, q, text[64:], 64) {
+		if !same(row, want[64+i]) {
+			t.Fatalf("row %d is another after a failure", 64+i)
 		}
 	}
 }

@@ -59,7 +59,9 @@ type Session struct {
 	options Options
 	graph   *graph
 	native  *native
+	file    *file // what the model's file says; nil once the session is open
 	layout  *layout
+	facts   Facts
 	names   []name          // of every slot's past and present
 	named   map[string]name // all names that are bound
 	frame   *frame
@@ -73,8 +75,8 @@ type Session struct {
 	closeErr error
 }
 
-// OpenSession loads a model. The session belongs to the caller, who closes it
-// before the environment.
+// OpenSession loads a model and tries it on a few tokens. The session belongs to
+// the caller, who closes it before the environment.
 func OpenSession(env *Environment, src Source, o Options) (*Session, error) {
 	if err := src.check(); err != nil {
 		return nil, fmt.Errorf("onnx: %w", err)
@@ -82,23 +84,31 @@ func OpenSession(env *Environment, src Source, o Options) (*Session, error) {
 	if err := o.complete(); err != nil {
 		return nil, fmt.Errorf("onnx: %s: %w", src, err)
 	}
-	nodes, err := readAttention(src)
+	f, err := readFile(src)
+	if err != nil {
+		return nil, fmt.Errorf("onnx: %s: %w", src, err)
+	}
+	size, err := src.measure(f)
 	if err != nil {
 		return nil, fmt.Errorf("onnx: %s: %w", src, err)
 	}
 	if o.Threads == 0 {
-		o.Threads = defaultThreads(src.size(), runtime.NumCPU())
+		o.Threads = defaultThreads(size, runtime.NumCPU())
 	}
-	g, err := openGraph(env, src, o, nodes)
+	g, err := openGraph(env, src, o, f.attentions())
 	if err != nil {
-		return nil, fmt.Errorf("onnx: load %s: %w", src, err)
+		return nil, fmt.Errorf("onnx: load %s: %w", src, f.explain(err, env.version))
 	}
-	s := &Session{env: env, options: o, graph: g, native: g.native, named: make(map[string]name)}
+	s := &Session{env: env, options: o, graph: g, native: g.native, file: f, named: make(map[string]name)}
 	s.pool = newPool(&env.stats)
-	if err := s.prepare(src, nodes); err != nil {
+	if err := s.prepare(src); err != nil {
 		return nil, errors.Join(err, s.release())
 	}
 	s.loop = startLoop(s)
+	if err := s.probe(src); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	s.facts, s.file = s.learn(), nil
 	return s, nil
 }
 
@@ -120,7 +130,7 @@ func (o *Options) complete() error {
 }
 
 // prepare reads the layout and makes the scratch memory.
-func (s *Session) prepare(src Source, nodes []attention) error {
+func (s *Session) prepare(src Source) error {
 	inputs, err := s.native.ports(false)
 	if err != nil {
 		return fmt.Errorf("onnx: read the inputs of %s: %w", src, err)
@@ -129,11 +139,17 @@ func (s *Session) prepare(src Source, nodes []attention) error {
 	if err != nil {
 		return fmt.Errorf("onnx: read the outputs of %s: %w", src, err)
 	}
-	if s.layout, err = understand(src.String(), inputs, outputs, nodes); err != nil {
+	if s.layout, err = understand(src.String(), inputs, outputs, s.file); err != nil {
 		return err
+	}
+	if s.layout.last && s.options.ExactShapes {
+		return fmt.Errorf("onnx: %s gives the scores of the last token only, so its rows cannot be made independent of how tokens are grouped: turn `exact` off, or export the model with all logits", src)
 	}
 	for _, slot := range s.layout.slots {
 		s.names = append(s.names, s.nameOf(slot.past), s.nameOf(slot.present))
+	}
+	if at := s.file.ropeSwitch(); at > 0 {
+		s.options.Context = min(s.options.Context, at)
 	}
 	row := s.layout.vocab * s.layout.logits.Type.Size()
 	s.options.Chunk = min(s.options.Chunk, s.options.Context, max(1, widestLogits/row))

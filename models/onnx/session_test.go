@@ -85,7 +85,7 @@ func TestGraphsThatAreNoDecoders(t *testing.T) {
 	before := testEnv.Counts()
 	_, err := OpenSession(testEnv, model("double"), Options{Provider: CPU, Context: 8})
 	var refused *RefusedError
-	if !errors.As(err, &refused) || refused.Port != "output y: float32[4]" {
+	if !errors.As(err, &refused) || refused.Port != "" || !strings.Contains(err.Error(), "no input input_ids") {
 		t.Errorf("%v", err)
 	}
 	if now := testEnv.Counts(); now != before {
@@ -135,18 +135,6 @@ func TestThreads(t *testing.T) {
 		if got := defaultThreads(c.size, c.processors); got != c.want {
 			t.Errorf("%d threads for %d bytes on %d processors, want %d", got, c.size, c.processors, c.want)
 		}
-	}
-	dir := t.TempDir()
-	for name, size := range map[string]int{"model.onnx": 10, "model.onnx_data": 100, "model.onnx.data": 1000} {
-		if err := os.WriteFile(filepath.Join(dir, name), make([]byte, size), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got := (Source{Path: filepath.Join(dir, "model.onnx")}).size(); got != 1110 {
-		t.Errorf("%d bytes with external data", got)
-	}
-	if got := (Source{Bytes: make([]byte, 7)}).size(); got != 7 {
-		t.Errorf("%d bytes", got)
 	}
 }
 

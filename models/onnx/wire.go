@@ -12,13 +12,26 @@ type wire struct {
 	pos, end int64
 }
 
-var errWire = errors.New("a broken protocol buffer")
+// field is one field of a message: a number, or the bytes of body. Numbers of a
+// fixed size are stepped over: nothing that is read here has any.
+type field struct {
+	number int
+	bytes  bool
+	value  uint64 // if not bytes
+	body   wire   // if bytes
+}
 
-// longestName bounds the strings that are worth reading.
-const longestName = 4096
+var (
+	errWire  = errors.New("a broken protocol buffer")
+	errLarge = errors.New("more names and nodes than any model has")
+)
 
-// fields calls f with every length-delimited field, and steps over the others.
-func (w wire) fields(f func(number int, body wire) error) error {
+// longestName bounds the strings that are worth reading; each takes headerCost
+// bytes besides its own.
+const longestName, headerCost = 4096, 16
+
+// fields calls f with every field of the message.
+func (w wire) fields(f func(field) error) error {
 	for w.pos < w.end {
 		key, err := w.varint()
 		if err != nil {
@@ -27,7 +40,11 @@ func (w wire) fields(f func(number int, body wire) error) error {
 		size := int64(0)
 		switch key & 7 {
 		case 0:
-			if _, err := w.varint(); err != nil {
+			v, err := w.varint()
+			if err != nil {
+				return err
+			}
+			if err := f(field{number: int(key >> 3), value: v}); err != nil {
 				return err
 			}
 		case 1:
@@ -43,7 +60,8 @@ func (w wire) fields(f func(number int, body wire) error) error {
 				return errWire
 			}
 			size = int64(n)
-			if err := f(int(key>>3), wire{blocks: w.blocks, pos: w.pos, end: w.pos + size}); err != nil {
+			body := wire{blocks: w.blocks, pos: w.pos, end: w.pos + size}
+			if err := f(field{number: int(key >> 3), bytes: true, body: body}); err != nil {
 				return err
 			}
 		default:
@@ -79,10 +97,14 @@ func (w *wire) varint() (uint64, error) {
 
 // text reads the message as a string.
 func (w wire) text() (string, error) {
-	if w.end-w.pos > longestName {
+	n := w.end - w.pos
+	if n > longestName {
 		return "", errWire
 	}
-	text := make([]byte, w.end-w.pos)
+	if err := w.blocks.spend(n + headerCost); err != nil {
+		return "", err
+	}
+	text := make([]byte, n)
 	for i := range text {
 		b, err := w.blocks.at(w.pos + int64(i))
 		if err != nil {
@@ -93,12 +115,45 @@ func (w wire) text() (string, error) {
 	return string(text), nil
 }
 
+// longestShape bounds the dimensions of a tensor that are worth reading.
+const longestShape = 64
+
+// numbers appends a repeated number, which may be written packed or one by one.
+func (f field) numbers(dst []int64) ([]int64, error) {
+	if !f.bytes {
+		dst = append(dst, int64(f.value))
+	}
+	for f.body.pos < f.body.end && len(dst) <= longestShape {
+		v, err := f.body.varint()
+		if err != nil {
+			return nil, err
+		}
+		dst = append(dst, int64(v))
+	}
+	if len(dst) > longestShape {
+		return nil, errWire
+	}
+	return dst, nil
+}
+
 // blocks reads a file block by block and keeps the last one.
 type blocks struct {
-	file  io.ReaderAt
-	start int64
-	held  []byte
-	room  [4096]byte
+	file   io.ReaderAt
+	start  int64
+	held   []byte
+	budget int64 // bytes of memory that may still be taken for what is read
+	room   [4096]byte
+}
+
+// largestRead bounds the memory for what a file says, weights not counted.
+const largestRead = 256 << 20
+
+// spend takes memory from the budget.
+func (b *blocks) spend(n int64) error {
+	if b.budget -= n; b.budget < 0 {
+		return errLarge
+	}
+	return nil
 }
 
 // at returns the byte at pos.

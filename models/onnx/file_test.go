@@ -13,12 +13,16 @@ func TestAttentionIsFoundInTheFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, src := range []Source{model(name), {Bytes: data}} {
-			nodes, err := readAttention(src)
-			if err != nil || len(nodes) != want {
-				t.Errorf("%s: %v, %v", src, nodes, err)
+			f, err := readFile(src)
+			if err != nil {
+				t.Fatal(err)
+			}
+			nodes := f.attentions()
+			if len(nodes) != want {
+				t.Errorf("%s: %v", src, nodes)
 			}
 			for _, n := range nodes[:min(1, len(nodes))] {
-				if n != (attention{"past_key_values.0.key", "past_key_values.0.value", "present.0.key", "present.0.value"}) {
+				if n != (attention{"GroupQueryAttention", "past_key_values.0.key", "past_key_values.0.value", "present.0.key", "present.0.value", true, 1, 16}) {
 					t.Errorf("%s: %+v", src, n)
 				}
 			}
@@ -51,8 +55,8 @@ func TestBrokenFilesAreRefused(t *testing.T) {
 	}
 }
 
-// FuzzReadAttention must never fail otherwise than by an error.
-func FuzzReadAttention(f *testing.F) {
+// FuzzReadFile must never fail otherwise than by an error.
+func FuzzReadFile(f *testing.F) {
 	for _, name := range []string{"double", "half"} {
 		data, err := os.ReadFile(model(name).Path)
 		if err != nil {
@@ -65,9 +69,20 @@ func FuzzReadAttention(f *testing.F) {
 	f.Add(append([]byte{0x3a, byte(len(node) + 2), 0x0a, byte(len(node))}, node...))
 	f.Add([]byte{0x3a, 0x05, 0x0a, 0x03, 0x22, 0x01, 0x80})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		nodes, err := readAttention(Source{Bytes: data})
-		if err != nil && nodes != nil {
-			t.Errorf("%v and %v", nodes, err)
+		src := Source{Bytes: data}
+		f, err := readFile(src)
+		if err != nil {
+			return
+		}
+		f.attentions()
+		f.ropeSwitch()
+		f.unfit()
+		f.index().columns(nameLogits)
+		if w := f.weigh(); w.parameters < 0 || w.bytes < 0 {
+			t.Errorf("%+v", w)
+		}
+		if size, err := src.measure(f); err == nil && size != int64(len(data)) {
+			t.Errorf("%d bytes of %d", size, len(data))
 		}
 	})
 }

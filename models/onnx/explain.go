@@ -1,0 +1,37 @@
+package onnx
+
+import (
+	"fmt"
+	"strings"
+)
+
+// explanations say in plain words what ONNX Runtime's messages about a model mean,
+// and what to do. The message itself follows.
+var explanations = []struct {
+	sign string // a part of the message
+	what string // VERSION is the runtime's, OPSET what the file was written for
+}{
+	{"is not a registered function/op", "ONNX Runtime VERSION does not know an operator of this model (OPSET): use a newer ONNX Runtime, or export the model for an older one"},
+	{"Could not find an implementation for", "ONNX Runtime VERSION cannot compute an operator of this model on this provider: usually the type of its numbers (bfloat16 on a CPU), so export the model as float16, float32 or int4"},
+	{"is under development", "the model is written for a newer ONNX than ONNX Runtime VERSION knows (OPSET): use a newer ONNX Runtime, or export the model with a lower opset"},
+	{"Unsupported model IR version", "the model is written for a newer ONNX than ONNX Runtime VERSION knows (OPSET): use a newer ONNX Runtime, or export the model with a lower opset"},
+	{"Opset", "ONNX Runtime VERSION does not accept the operator set of this model (OPSET): export the model with another opset"},
+	{"Unrecognized attribute", "the model uses an option of an operator that ONNX Runtime VERSION does not know (OPSET): use a newer ONNX Runtime, or an older exporter"},
+	{"Protobuf parsing failed", "the file is broken or cut off: fetch it again"},
+	{"Failed to load model because protobuf parsing failed", "the file is broken or cut off: fetch it again"},
+	{"bad_alloc", "there is not enough memory for this model"},
+	{"Failed to allocate memory", "there is not enough memory for this model"},
+	{"External data path", "ONNX Runtime does not read weights from outside the model's folder; links that lead out of it count as outside: copy the files into the folder"},
+}
+
+// explain puts an error of ONNX Runtime about the model into plain words.
+func (f *file) explain(err error, version string) error {
+	text := reason(err)
+	for _, e := range explanations {
+		if strings.Contains(text, e.sign) {
+			what := strings.NewReplacer("VERSION", version, "OPSET", f.opset()).Replace(e.what)
+			return fmt.Errorf("%s (it says: %s)", what, text)
+		}
+	}
+	return fmt.Errorf("%s", text)
+}

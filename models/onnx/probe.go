@@ -1,0 +1,114 @@
+package onnx
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/graft-gateway/graft/eft"
+)
+
+// probeTokens is how many tokens a new session is tried on.
+const probeTokens = 4
+
+// probe runs a new session on a few tokens, so that a graph that cannot be run as
+// it was understood is refused when it is loaded and not at the first request. Where
+// the layout was told from unusual names and shapes, it also compares the rows of
+// tokens that come together with those of tokens that come one by one: past and
+// present that are taken for each other, or positions in a wrong place, show there.
+func (s *Session) probe(src Source) error {
+	ctx := context.Background()
+	q, err := s.Open(ctx)
+	if err != nil {
+		return err
+	}
+	defer q.Close()
+	tokens := make([]eft.Token, min(probeTokens, s.Context()))
+	for i := range tokens {
+		tokens[i] = eft.Token(i % s.layout.vocab)
+	}
+	refuse := func(err error) error {
+		return &RefusedError{Model: src.String(), Why: fmt.Sprintf("it loads, but does not run as its inputs promise: %v", s.file.explain(err, s.env.version))}
+	}
+	together, err := q.collect(ctx, tokens, len(tokens))
+	if err != nil {
+		return refuse(err)
+	}
+	if len(tokens) == 1 {
+		return nil
+	}
+	if err := q.Truncate(1); err != nil {
+		return err
+	}
+	further, err := q.collect(ctx, tokens[1:], len(tokens)-1)
+	if err != nil {
+		return refuse(err)
+	}
+	if !s.layout.inferred {
+		return nil
+	}
+	return s.probeRows(ctx, src, q, tokens, together, further)
+}
+
+// probeRows finds out whether rows agree: of tokens together, of all but the first
+// together, and one by one.
+func (s *Session) probeRows(ctx context.Context, src Source, q *Sequence, tokens []eft.Token, together, further [][]float64) error {
+	if err := q.Truncate(0); err != nil {
+		return err
+	}
+	steps, err := q.collect(ctx, tokens, 1)
+	if err != nil {
+		return err
+	}
+	// What a text before a token changes at all: rows without it.
+	var alone [][]float64
+	for i := range tokens {
+		if err := q.Truncate(0); err != nil {
+			return err
+		}
+		row, err := q.collect(ctx, tokens[i:i+1], 1)
+		if err != nil {
+			return err
+		}
+		alone = append(alone, row...)
+	}
+	most := max(s.tolerance(), farthestRow(together, alone)/4)
+	if farthestRow(steps, together) > most {
+		return &RefusedError{Model: src.String(), Why: "tokens one by one get other scores than the same tokens together: its cache is not laid out as its names and shapes say; " +
+			"export it with the task text-generation-with-past, with inputs past_key_values.N.key and .value"}
+	}
+	if farthestRow(further, together[1:]) > most {
+		// The branch for texts that go on was traced for a single token.
+		if s.options.ExactShapes {
+			return &RefusedError{Model: src.String(), Why: "it was exported for a single token after a text's first run, so its rows cannot be made independent of how tokens are grouped: turn `exact` off, or export it with a newer exporter"}
+		}
+		s.layout.single = true
+	}
+	return nil
+}
+
+// tolerance is how far log-probabilities of one token may lie apart for no other
+// reason than rounding.
+func (s *Session) tolerance() float64 {
+	for _, n := range s.file.nodes {
+		if n.op == "DynamicQuantizeLinear" || n.op == "DynamicQuantizeMatMul" {
+			return 1 // numbers are rounded to 8 bits by the greatest of all tokens in a run
+		}
+	}
+	if s.layout.kv == Float32 && s.layout.logits.Type == Float32 {
+		return 0.01
+	}
+	return 0.1
+}
+
+// farthestRow is the largest difference between two lists of rows.
+func farthestRow(a, b [][]float64) float64 {
+	worst := 0.0
+	for i := range a {
+		if d := compare("", a[i:i+1], b[i:i+1]).LogProb; !slices.ContainsFunc(a[i], math.IsNaN) {
+			worst = max(worst, d)
+		}
+	}
+	return worst
+}
