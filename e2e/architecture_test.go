@@ -29,7 +29,8 @@ var house = map[string]struct {
 	"models/demo":          {nil, "files and questions, nothing that runs"},
 	"gateway":              {[]string{"eft", "eft/decode", "gateway/openai"}, "the face speaks eft's types; models and bases come in by its interfaces"},
 	"gateway/openai":       {[]string{"eft"}, "the wire knows no route and no model"},
-	"gateway/cli":          {[]string{"eft", "eft/decode", "gateway", "gateway/openai", "models", "models/onnx", "models/onnx/onnxtest", "models/tokenizer", "models/chattemplate", "models/demo"}, "the only room that imports everything"},
+	"gateway/doctor":       {[]string{"eft"}, "it judges facts that are brought to it, and runs what it is handed"},
+	"gateway/cli":          {[]string{"eft", "eft/decode", "gateway", "gateway/doctor", "gateway/openai", "models", "models/onnx", "models/onnx/onnxtest", "models/tokenizer", "models/chattemplate", "models/demo"}, "the only room that imports everything"},
 	"deploy/onnxruntime":   {nil, "an installer and its test"},
 	"e2e":                  {[]string{"models/demo"}, "stories see what users see, and the questions"},
 }
@@ -95,6 +96,7 @@ func TestForeignLibrariesHaveOneRoom(t *testing.T) {
 		{"github.com/go-chi/chi/v5", "gateway", "all routes in one file"},
 		{"github.com/alecthomas/kong", "gateway/cli", "commands belong to cli"},
 		{"github.com/goccy/go-yaml", "gateway/cli", "configuration belongs to cli"},
+		{"github.com/jedib0t/go-pretty/v6", "gateway/doctor", "one way to show tables to people"},
 		{"github.com/dlclark/regexp2", "models/tokenizer", "foreign patterns are tokenizers' alone"},
 	} {
 		for _, p := range packages(t) {
