@@ -101,8 +101,6 @@ func (f *file) unfit() string {
 		switch {
 		case n.is("PagedAttention"):
 			return "it keeps keys and values in pages (PagedAttention), which only CUDA servers do: export it without paged attention"
-		case n.is("GroupQueryAttention") && n.number("sliding_window_cache", 0) != 0:
-			return "its layers with a sliding window keep a cache of the window's size only: export it with a cache of all tokens (for ONNX Runtime GenAI's builder, without a windowed KV cache)"
 		case n.number("past_present_share_buffer", 0) != 0:
 			return fmt.Sprintf("%s wants one buffer for past and present with a fixed length: export it without past_present_share_buffer", n.op)
 		}

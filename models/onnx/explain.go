@@ -26,7 +26,7 @@ var explanations = []struct {
 
 // explain puts an error of ONNX Runtime about the model into plain words.
 func (f *file) explain(err error, version string) error {
-	text := reason(err)
+	text := brief(reason(err))
 	for _, e := range explanations {
 		if strings.Contains(text, e.sign) {
 			what := strings.NewReplacer("VERSION", version, "OPSET", f.opset()).Replace(e.what)
@@ -34,4 +34,19 @@ func (f *file) explain(err error, version string) error {
 		}
 	}
 	return fmt.Errorf("%s", text)
+}
+
+// brief cuts what ONNX Runtime writes before the point of a message: where in its
+// source it happened, and the whole node with all its types.
+func brief(text string) string {
+	for _, lead := range []string{"Status Message: ", " , Error ", "failed:", "Error creating C session from file: ", "Error creating session: ", "Exception during initialization: "} {
+		if _, after, found := strings.Cut(text, lead); found {
+			text = after
+		}
+	}
+	const most = 400
+	if len(text) > most {
+		text = text[:most] + " …"
+	}
+	return strings.TrimSpace(strings.ToValidUTF8(text, "?"))
 }

@@ -27,6 +27,7 @@ type file struct {
 	inner   map[string]value // values between nodes whose shapes are written down
 	nodes   []node           // those of inner graphs follow the node that has them
 	tensors []stored
+	windows []int64 // where the attributes stand that make caches as short as a window
 }
 
 // value is a tensor's type and shape as the file declares them.
@@ -213,14 +214,19 @@ func (f *file) readNode(body wire, depth int) error {
 	f.nodes = append(f.nodes, node{depth: depth})
 	n := node{depth: depth}
 	var constant *stored
+	window := int64(-1)
 	err := body.fields(func(x field) error {
 		if !x.bytes {
 			return nil
 		}
-		if x.number == 5 {
+		if x.number == attributeField {
+			known := len(n.numbers)
 			t, err := f.readAttribute(x.body, &n)
 			if t != nil {
 				constant = t
+			}
+			if _, ok := n.numbers[windowAttribute]; ok && len(n.numbers) > known {
+				window = x.at
 			}
 			return err
 		}
@@ -248,6 +254,9 @@ func (f *file) readNode(body wire, depth int) error {
 	if constant != nil && (n.op == "Constant" || constant.external != "") {
 		constant.name = n.out(0)
 		f.tensors = append(f.tensors, *constant)
+	}
+	if window >= 0 && n.is("GroupQueryAttention") {
+		f.windows = append(f.windows, window)
 	}
 	f.nodes[at] = n
 	return err

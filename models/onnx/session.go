@@ -88,6 +88,9 @@ func OpenSession(env *Environment, src Source, o Options) (*Session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("onnx: %s: %w", src, err)
 	}
+	if why := f.unfit(); why != "" {
+		return nil, &RefusedError{Model: src.String(), Why: why}
+	}
 	size, err := src.measure(f)
 	if err != nil {
 		return nil, fmt.Errorf("onnx: %s: %w", src, err)
@@ -95,7 +98,7 @@ func OpenSession(env *Environment, src Source, o Options) (*Session, error) {
 	if o.Threads == 0 {
 		o.Threads = defaultThreads(size, runtime.NumCPU())
 	}
-	g, err := openGraph(env, src, o, f.attentions())
+	g, err := openGraph(env, src, o, f)
 	if err != nil {
 		return nil, fmt.Errorf("onnx: load %s: %w", src, f.explain(err, env.version))
 	}

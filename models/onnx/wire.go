@@ -15,6 +15,7 @@ type wire struct {
 // field is one field of a message: a number, or the bytes of body. Numbers of a
 // fixed size are stepped over: nothing that is read here has any.
 type field struct {
+	at     int64 // where in the file its key stands
 	number int
 	bytes  bool
 	value  uint64 // if not bytes
@@ -33,6 +34,7 @@ const longestName, headerCost = 4096, 16
 // fields calls f with every field of the message.
 func (w wire) fields(f func(field) error) error {
 	for w.pos < w.end {
+		at := w.pos
 		key, err := w.varint()
 		if err != nil {
 			return err
@@ -44,7 +46,7 @@ func (w wire) fields(f func(field) error) error {
 			if err != nil {
 				return err
 			}
-			if err := f(field{number: int(key >> 3), value: v}); err != nil {
+			if err := f(field{at: at, number: int(key >> 3), value: v}); err != nil {
 				return err
 			}
 		case 1:
@@ -61,7 +63,7 @@ func (w wire) fields(f func(field) error) error {
 			}
 			size = int64(n)
 			body := wire{blocks: w.blocks, pos: w.pos, end: w.pos + size}
-			if err := f(field{number: int(key >> 3), bytes: true, body: body}); err != nil {
+			if err := f(field{at: at, number: int(key >> 3), bytes: true, body: body}); err != nil {
 				return err
 			}
 		default:
