@@ -15,6 +15,9 @@ func (m *Model) judge(runtime *Runtime) {
 		add(Warning, "provider", "it runs on the CPU although the library can use a GPU: "+m.ProviderNote,
 			"mend that, or say provider: cpu where it is meant")
 	}
+	if m.Probe != nil && m.Probe.Slow {
+		add(Warning, "speed", fmt.Sprintf("its first %d tokens took longer than %v", firstPrompt, patience), "choose a smaller variant of the graph, or a GPU")
+	}
 	if m.Vocabulary != nil && len(m.EndTokens) == 0 {
 		level := Remark
 		if m.Speaks {

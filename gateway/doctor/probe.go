@@ -31,6 +31,7 @@ type Probe struct {
 	PromptPerSecond float64  `json:"prompt_tokens_per_second"` // of that prompt
 	Epsilon         *float64 `json:"epsilon"`                  // in nats; null if it was not measured
 	EpsilonNote     string   `json:"epsilon_note,omitempty"`   // why not
+	Slow            bool     `json:"slow,omitempty"`           // nothing was measured: the first tokens took too long
 	Seconds         float64  `json:"seconds"`                  // that all of it took
 }
 
@@ -54,14 +55,11 @@ const (
 // ErrNoNumbers says that a model's rows are not numbers.
 var ErrNoNumbers = errors.New("its rows are not numbers")
 
-// errSlow says that not even one run ended.
-var errSlow = fmt.Errorf("the first %d tokens took longer than %v", firstPrompt, patience)
-
 // Run measures a model: single steps for half of the budget, prompts of doubling
 // length for a quarter, and ε if it fits into what is left.
 func Run(ctx context.Context, s Subject, m Measure) (p Probe, err error) {
 	began := time.Now()
-	if err := m.steps(ctx, s, &p); err != nil {
+	if err := m.steps(ctx, s, &p); err != nil || p.Slow {
 		return p, err
 	}
 	if err := m.prompts(ctx, s, &p); err != nil {
@@ -91,10 +89,10 @@ func (m Measure) steps(ctx context.Context, s Subject, p *Probe) (err error) {
 	first, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	rows, err := text.Rows(first, nil, nil)
+	if p.Slow = ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded); p.Slow {
+		return nil
+	}
 	if err != nil {
-		if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
-			return errSlow
-		}
 		return err
 	}
 	if !numbers(rows) {

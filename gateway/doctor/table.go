@@ -36,16 +36,17 @@ func WriteTable(w io.Writer, r *Report) error {
 
 // Summary is one line on how many things are wrong.
 func (r *Report) Summary() string {
-	count := func(n int, one, many string) string {
-		if n == 1 {
-			return "1 " + one
-		}
-		return fmt.Sprintf("%d %s", n, many)
-	}
 	if r.Verdict == OK {
 		return "everything is in order"
 	}
-	return fmt.Sprintf("%s broken, %s", count(r.count(Broken), "thing is", "things are"), count(r.count(Warning), "warning", "warnings"))
+	return plural(r.count(Broken), "thing is", "things are") + " broken, " + plural(r.count(Warning), "warning", "warnings")
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // fact is one line of a block; those without a value are left out.
@@ -53,13 +54,13 @@ type fact struct{ word, value string }
 
 func (c *Configuration) facts(r *Report) []fact {
 	if c.Listen == "" {
-		return []fact{{"examined", fmt.Sprintf("%d model folders, each alone", len(r.Models))}}
+		return []fact{{"examined", plural(len(r.Models), "model folder", "model folders")}}
 	}
 	keys := "none in " + c.KeysEnv + ": everybody may call"
 	if c.Keys > 0 {
 		keys = fmt.Sprintf("%d in %s", c.Keys, c.KeysEnv)
 	}
-	return []fact{{"listens on", c.Listen}, {"clients' keys", keys}, {"examined", fmt.Sprintf("%d routes, %d models", len(r.Routes), len(r.Models))}}
+	return []fact{{"listens on", c.Listen}, {"clients' keys", keys}, {"examined", plural(len(r.Routes), "route", "routes") + ", " + plural(len(r.Models), "model", "models")}}
 }
 
 func (r *Runtime) facts() []fact {
@@ -143,7 +144,7 @@ func (m *Model) memory() string {
 	if !m.Loaded {
 		return ""
 	}
-	return fmt.Sprintf("the process grew by %s; loaded in %.2f s", bytesOf(m.Memory.Growth), m.LoadSeconds)
+	return fmt.Sprintf("the process grew by %s; loaded in %.2g s", bytesOf(m.Memory.Growth), m.LoadSeconds)
 }
 
 func (m *Model) vocabulary() string {
@@ -197,7 +198,7 @@ func (t *Template) line() string {
 }
 
 func (p *Probe) speed() string {
-	if p == nil {
+	if p == nil || p.Slow {
 		return ""
 	}
 	return fmt.Sprintf("%s tokens/s one at a time, %s tokens/s of a prompt of %d", speedOf(p.StepsPerSecond), speedOf(p.PromptPerSecond), p.Prompt)
@@ -283,7 +284,11 @@ func (t *tableWriter) block(kind, name string, verdict Level, findings []Finding
 		if f.Level == Broken {
 			word = "BROKEN"
 		}
-		row(word, f.Part+": "+f.Problem)
+		if strings.HasPrefix(f.Problem, f.Part+": ") {
+			row(word, f.Problem)
+		} else {
+			row(word, f.Part+": "+f.Problem)
+		}
 		row("  fix", f.Fix)
 	}
 	for _, f := range facts {
