@@ -26,13 +26,15 @@ var house = map[string]struct {
 	"models/onnx/onnxtest": {[]string{"models/onnx"}, "it starts the runtime for tests and knows nothing else"},
 	"models/tokenizer":     {[]string{"eft"}, "others may use it alone"},
 	"models/chattemplate":  {nil, "others may use it alone"},
+	"models/hub":           {[]string{"models/hub/hubtest"}, "others may use it alone"},
+	"models/hub/hubtest":   {nil, "a Hub for tests knows nobody who asks it"},
 	"models/demo":          {nil, "files and questions, nothing that runs"},
 	"gateway":              {[]string{"eft", "eft/decode", "gateway/openai"}, "the face speaks eft's types; models and bases come in by its interfaces"},
 	"gateway/openai":       {[]string{"eft"}, "the wire knows no route and no model"},
 	"gateway/doctor":       {[]string{"eft"}, "it judges facts that are brought to it, and runs what it is handed"},
-	"gateway/cli":          {[]string{"eft", "eft/decode", "gateway", "gateway/doctor", "gateway/openai", "models", "models/onnx", "models/onnx/onnxtest", "models/tokenizer", "models/chattemplate", "models/demo"}, "the only room that imports everything"},
+	"gateway/cli":          {[]string{"eft", "eft/decode", "gateway", "gateway/doctor", "gateway/openai", "models", "models/onnx", "models/onnx/onnxtest", "models/tokenizer", "models/chattemplate", "models/demo", "models/hub", "models/hub/hubtest"}, "the only room that imports everything"},
 	"deploy/onnxruntime":   {nil, "an installer and its test"},
-	"e2e":                  {[]string{"models/demo"}, "stories see what users see, and the questions"},
+	"e2e":                  {[]string{"models/demo", "models/hub/hubtest"}, "stories see what users see, the questions, and a Hub to pull from"},
 }
 
 type listed struct {
@@ -97,6 +99,8 @@ func TestForeignLibrariesHaveOneRoom(t *testing.T) {
 		{"github.com/alecthomas/kong", "gateway/cli", "commands belong to cli"},
 		{"github.com/goccy/go-yaml", "gateway/cli", "configuration belongs to cli"},
 		{"github.com/jedib0t/go-pretty/v6", "gateway/doctor", "one way to show tables to people"},
+		{"github.com/vbauerster/mpb/v8", "gateway/cli", "what a terminal shows belongs to commands"},
+		{"github.com/cenkalti/backoff/v6", "models/hub", "who else retries has rules of its own"},
 		{"github.com/dlclark/regexp2", "models/tokenizer", "foreign patterns are tokenizers' alone"},
 	} {
 		for _, p := range packages(t) {

@@ -18,6 +18,7 @@ type commands struct {
 	Serve    serve      `cmd:"" help:"Answer OpenAI requests."`
 	Tokenize tokenize   `cmd:"" help:"Turn text into a model's tokens, and back."`
 	Render   render     `cmd:"" help:"Show what a chat template makes of conversations."`
+	Pull     pull       `cmd:"" help:"Fetch a model folder from the Hugging Face Hub."`
 }
 
 // Main runs the command that args name and returns the process's exit code. A first

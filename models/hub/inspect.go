@@ -1,0 +1,101 @@
+package hub
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v6"
+)
+
+// inspect asks for every file that a model could want by HEAD, for servers that have
+// no tree.
+func (h *Hub) inspect(ctx context.Context, l *Listing, names []string) error {
+	for _, name := range names {
+		if !wanted(name) {
+			continue
+		}
+		if len(l.Files) == 500 {
+			return fmt.Errorf("%s has more than 500 graphs, and %s cannot list them", l.Repository, h.endpoint.Host)
+		}
+		if err := checkPath(name); err != nil {
+			return err
+		}
+		f, err := h.head(ctx, l, name)
+		if err != nil {
+			return err
+		}
+		l.Files = append(l.Files, f)
+	}
+	return nil
+}
+
+// wanted tells names that Variants and Plan look at.
+func wanted(name string) bool {
+	base := path.Base(name)
+	return strings.Contains(base, ".onnx") || strings.HasSuffix(base, ".data") || companion(base)
+}
+
+// head asks for a file's size and hash. For a large file they are told by the redirect
+// to its storage, which is therefore not followed.
+func (h *Hub) head(ctx context.Context, l *Listing, name string) (f File, err error) {
+	about := subject{l.Repository, l.pinned(), name}
+	address := h.endpoint.String() + resolvePath(l, name)
+	err = h.persist(ctx, func(func()) error {
+		for range 10 {
+			request, err := newRequest(ctx, http.MethodHead, address)
+			if err != nil {
+				return backoff.Permanent(err)
+			}
+			response, err := h.do(h.direct, request)
+			if err != nil {
+				return err
+			}
+			response.Body.Close()
+			if response.StatusCode >= 400 {
+				return h.refused(response, about)
+			}
+			if at, err := response.Location(); err == nil && response.Header.Get("X-Linked-Etag") == "" {
+				address = at.String()
+				continue
+			}
+			f, err = headFile(name, response)
+			return err
+		}
+		return backoff.Permanent(fmt.Errorf("%s: redirected 10 times", about))
+	}, func(error, time.Duration) {})
+	return f, err
+}
+
+func headFile(name string, response *http.Response) (File, error) {
+	etag, size := response.Header.Get("X-Linked-Etag"), response.Header.Get("X-Linked-Size")
+	if response.StatusCode == http.StatusOK {
+		etag, size = first(etag, response.Header.Get("ETag")), first(size, response.Header.Get("Content-Length"))
+	}
+	digest, ok := parseDigest(etag)
+	var bytes int64
+	if _, err := fmt.Sscan(size, &bytes); err != nil || bytes < 0 || !ok {
+		return File{}, backoff.Permanent(fmt.Errorf("%s: %s tells no size or no hash of it (size %q, ETag %q), so it could not be checked", name, response.Request.URL.Host, size, etag))
+	}
+	return File{Path: name, Size: bytes, Digest: digest}, nil
+}
+
+func first(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// resolvePath is where a file is fetched from.
+func resolvePath(l *Listing, name string) string {
+	elements := strings.Split(name, "/")
+	for i, e := range elements {
+		elements[i] = url.PathEscape(e)
+	}
+	return "/" + l.Repository + "/resolve/" + url.PathEscape(l.pinned()) + "/" + strings.Join(elements, "/")
+}

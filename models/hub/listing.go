@@ -1,0 +1,233 @@
+package hub
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v6"
+)
+
+// Listing is what a repository holds at one commit.
+type Listing struct {
+	Repository string
+	Revision   string // as it was asked for
+	Commit     string // that it stood for; empty where the server did not tell
+	Files      []File
+}
+
+// pinned is the revision to fetch by.
+func (l *Listing) pinned() string {
+	if l.Commit != "" {
+		return l.Commit
+	}
+	return l.Revision
+}
+
+// What a listing may take. The Hub gives 1,000 entries a page.
+const (
+	maxAnswer  = 16 << 20
+	maxPages   = 500
+	maxEntries = 200_000
+	maxGraphs  = 1000
+)
+
+var commit = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
+
+// List asks what a repository holds at a branch, tag or commit.
+func (h *Hub) List(ctx context.Context, repository, revision string) (*Listing, error) {
+	if err := checkRepository(repository); err != nil {
+		return nil, err
+	}
+	if revision == "" {
+		return nil, errors.New("the revision is empty: want a branch, a tag or a commit, such as main")
+	}
+	l := &Listing{Repository: repository, Revision: revision}
+	siblings, missing := h.commitOf(ctx, l)
+	if missing != nil && !lacks(missing) {
+		return nil, missing
+	}
+	err := h.tree(ctx, l)
+	switch {
+	case lacks(err) && missing == nil && len(siblings) > 0:
+		err = h.inspect(ctx, l, siblings)
+	case lacks(err) && missing != nil:
+		err = missing // neither answer: it is the repository that is not there
+	}
+	if err != nil {
+		return nil, err
+	}
+	if n := len(l.Variants()); n > maxGraphs {
+		return nil, fmt.Errorf("%s has %d graphs: Graft chooses among %d at most", repository, n, maxGraphs)
+	}
+	return l, nil
+}
+
+// lacks tells a server that has no such request from one that has no such repository,
+// which the Hub tells by a code. Mirrors lack one or the other.
+func lacks(err error) bool {
+	refusal := new(Refusal)
+	return errors.As(err, &refusal) && refusal.Code == "" &&
+		(refusal.Status == http.StatusNotFound || refusal.Status == http.StatusMethodNotAllowed || refusal.Status == http.StatusNotImplemented)
+}
+
+// commitOf pins l to a commit and returns the names of all files.
+func (h *Hub) commitOf(ctx context.Context, l *Listing) ([]string, error) {
+	about := subject{repository: l.Repository, revision: l.Revision}
+	var siblings []string
+	_, err := h.ask(ctx, h.endpoint.String()+"/api/models/"+l.Repository+"/revision/"+url.PathEscape(l.Revision), about, func(body []byte) (err error) {
+		l.Commit, siblings, err = decodeInfo(body)
+		return err
+	})
+	return siblings, err
+}
+
+func decodeInfo(body []byte) (sha string, siblings []string, err error) {
+	var info struct {
+		SHA      string `json:"sha"`
+		Siblings []struct {
+			Name string `json:"rfilename"`
+		} `json:"siblings"`
+	}
+	if err := json.Unmarshal(body, &info); err != nil {
+		return "", nil, err
+	}
+	if !commit.MatchString(info.SHA) {
+		return "", nil, fmt.Errorf("sha is %q, no commit", info.SHA)
+	}
+	for _, s := range info.Siblings {
+		siblings = append(siblings, s.Name)
+	}
+	return info.SHA, siblings, nil
+}
+
+// tree reads the listing's pages.
+func (h *Hub) tree(ctx context.Context, l *Listing) error {
+	about := subject{repository: l.Repository, revision: l.pinned()}
+	next := h.endpoint.String() + "/api/models/" + l.Repository + "/tree/" + url.PathEscape(l.pinned()) + "?recursive=true"
+	for page := 0; next != ""; page++ {
+		if page == maxPages || len(l.Files) > maxEntries {
+			return fmt.Errorf("%s: its listing does not end after %d pages with %d files", l.Repository, page, len(l.Files))
+		}
+		header, err := h.ask(ctx, next, about, func(body []byte) error {
+			files, err := decodeTree(body)
+			l.Files = append(l.Files, files...)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if sha := header.Get("X-Repo-Commit"); l.Commit == "" && commit.MatchString(sha) {
+			l.Commit = sha
+		}
+		if next, err = h.following(next, header); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// decodeTree reads one page. What is no file (a folder, a submodule) is left out.
+func decodeTree(body []byte) ([]File, error) {
+	var entries []struct {
+		Type, Path, OID string
+		Size            *int64
+		LFS             *struct {
+			OID  string
+			Size *int64
+		}
+	}
+	if err := json.Unmarshal(body, &entries); err != nil {
+		return nil, err
+	}
+	var files []File
+	for _, e := range entries {
+		if e.Type != "file" {
+			continue
+		}
+		f, size, oid := File{Path: e.Path}, e.Size, e.OID
+		if e.LFS != nil {
+			oid = strings.TrimPrefix(e.LFS.OID, "sha256:")
+			if e.LFS.Size != nil {
+				size = e.LFS.Size
+			}
+		}
+		digest, ok := parseDigest(oid)
+		if !ok || size == nil || *size < 0 {
+			return nil, fmt.Errorf("the entry of %q has no size or no hash", e.Path)
+		}
+		f.Size, f.Digest = *size, digest
+		files = append(files, f)
+	}
+	return files, nil
+}
+
+// following is the next page's address on the endpoint: Link: <ADDRESS>; rel="next".
+func (h *Hub) following(current string, header http.Header) (string, error) {
+	for _, link := range header.Values("Link") {
+		for part := range strings.SplitSeq(link, ",") {
+			address, parameters, _ := strings.Cut(strings.TrimSpace(part), ">")
+			address, opened := strings.CutPrefix(address, "<")
+			parameters = strings.ReplaceAll(strings.ToLower(parameters), " ", "")
+			if !opened || !strings.Contains(parameters+";", `;rel="next";`) && !strings.Contains(parameters+";", ";rel=next;") {
+				continue
+			}
+			at, err := url.Parse(current)
+			if err != nil {
+				return "", err
+			}
+			if at, err = at.Parse(address); err != nil {
+				return "", fmt.Errorf("%s names a next page that is no address: %w", h.endpoint.Host, err)
+			}
+			if sameOrigin(at, h.endpoint) {
+				return at.String(), nil
+			}
+			// A mirror may pass on the Hub's own address: which page it is stands in the
+			// query.
+			page, _ := url.Parse(current) // it parsed above
+			page.RawQuery = at.RawQuery
+			return page.String(), nil
+		}
+	}
+	return "", nil
+}
+
+// ask gets one JSON answer.
+func (h *Hub) ask(ctx context.Context, address string, about subject, decode func([]byte) error) (header http.Header, err error) {
+	err = h.persist(ctx, func(func()) error {
+		request, err := newRequest(ctx, http.MethodGet, address)
+		if err != nil {
+			return backoff.Permanent(err)
+		}
+		response, err := h.do(h.client, request)
+		if hopeless(err) {
+			return backoff.Permanent(fmt.Errorf("%w; check the network, a proxy (HTTPS_PROXY), or whether --endpoint or HF_ENDPOINT is meant", err))
+		} else if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		if response.StatusCode != http.StatusOK {
+			return h.refused(response, about)
+		}
+		body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+		if err != nil {
+			return err
+		}
+		if len(body) > maxAnswer {
+			return backoff.Permanent(fmt.Errorf("%s: the answer of %s is larger than %d bytes", about, h.endpoint.Host, maxAnswer))
+		}
+		if err := decode(body); err != nil {
+			return backoff.Permanent(fmt.Errorf("%s answers as no Hub does: %w; check --endpoint or HF_ENDPOINT, or whether a login page stands before the network", h.endpoint.Host, err))
+		}
+		header = response.Header
+		return nil
+	}, func(error, time.Duration) {})
+	return header, err
+}
