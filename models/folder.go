@@ -120,8 +120,12 @@ func (e *PointerError) Error() string {
 // content reads a file, and refuses what Git left of it.
 func (f Folder) content(name string) ([]byte, error) {
 	data, err := fs.ReadFile(f.files, name)
-	if isPointer(data) {
+	var path *fs.PathError
+	switch {
+	case isPointer(data):
 		return nil, &PointerError{f.name + "/" + name}
+	case errors.As(err, &path):
+		return nil, fmt.Errorf("%s/%s: %w", f.name, name, path.Err)
 	}
 	return data, err
 }

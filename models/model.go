@@ -130,7 +130,7 @@ func (f Folder) template() (*chattemplate.Template, error) {
 	}
 	t, err := chattemplate.Parse(string(source))
 	if err != nil {
-		return nil, fmt.Errorf("chat template: %w", err)
+		return nil, fmt.Errorf("%s: %w", f.templateFile(), err)
 	}
 	return t, nil
 }
