@@ -87,6 +87,7 @@ type layout struct {
 	vocab    int
 	inferred bool // something was told from names and shapes that are not the usual ones
 	single   bool // with a past the graph computes one token at a time only
+	alone    bool // rows do not depend on how tokens are grouped if each has a run of its own
 }
 
 // has finds the input with a role; nil if the graph has none.
@@ -97,6 +98,18 @@ func (l *layout) has(r role) *Port {
 		}
 	}
 	return nil
+}
+
+// chunk is how many of up to most tokens one run takes, when done of an extension's
+// are computed, past are in the cache, and rows are wanted from token begin on.
+func (l *layout) chunk(past, done, begin, most int) int {
+	switch {
+	case l.alone, l.single && past > 0:
+		return 1
+	case l.last && done+most > begin:
+		return max(begin-done, 0) + 1 // a run gives no other row than its last
+	}
+	return most
 }
 
 // ragged says whether the rows of a batch may have pasts of different lengths.

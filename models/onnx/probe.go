@@ -45,15 +45,51 @@ func (s *Session) probe(src Source) error {
 	if err != nil {
 		return refuse(err)
 	}
-	if !s.layout.inferred {
-		return nil
+	if s.layout.inferred {
+		if err := s.probeRows(ctx, src, q, tokens, together, further); err != nil {
+			return err
+		}
 	}
-	return s.probeRows(ctx, src, q, tokens, together, further)
+	if s.options.ExactShapes && !s.onDevice() && !s.layout.alone {
+		return s.probeShapes(ctx)
+	}
+	return nil
+}
+
+// shapeTokens is how many tokens are grouped in different ways to see whether rows
+// depend on it. Kernels choose their blocks by the number of rows.
+const shapeTokens = 33
+
+// probeShapes finds out whether runs of two tokens or more give identical rows.
+func (s *Session) probeShapes(ctx context.Context) error {
+	tokens := make([]eft.Token, min(shapeTokens, s.Context()))
+	for i := range tokens {
+		tokens[i] = eft.Token(i * 7 % s.layout.vocab)
+	}
+	want, err := s.extendBy(ctx, tokens, len(tokens))
+	if err != nil {
+		return err
+	}
+	for _, n := range []int{1, 3, 8} {
+		got, err := s.extendBy(ctx, tokens, n)
+		if err != nil {
+			return err
+		}
+		if d := compare("", got, want); d.Identical != d.Rows {
+			s.layout.alone = true
+			return nil
+		}
+	}
+	return nil
 }
 
 // probeRows finds out whether rows agree: of tokens together, of all but the first
 // together, and one by one.
 func (s *Session) probeRows(ctx context.Context, src Source, q *Sequence, tokens []eft.Token, together, further [][]float64) error {
+	// Steps are of one token here, whatever ExactShapes makes of them.
+	was := s.layout.alone
+	s.layout.alone = true
+	defer func() { s.layout.alone = was }()
 	if err := q.Truncate(0); err != nil {
 		return err
 	}
@@ -80,10 +116,8 @@ func (s *Session) probeRows(ctx context.Context, src Source, q *Sequence, tokens
 	}
 	if farthestRow(further, together[1:]) > most {
 		// The branch for texts that go on was traced for a single token.
-		if s.options.ExactShapes {
-			return &RefusedError{Model: src.String(), Why: "it was exported for a single token after a text's first run, so its rows cannot be made independent of how tokens are grouped: turn `exact` off, or export it with a newer exporter"}
-		}
 		s.layout.single = true
+		was = was || s.options.ExactShapes
 	}
 	return nil
 }

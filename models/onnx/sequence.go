@@ -125,18 +125,12 @@ func (q *Sequence) advance() (more bool, err error) {
 	s, w := q.session, &q.work
 	past := q.length + w.done
 	begin := len(w.tokens) - w.last // the first token whose row is wanted
-	end := w.done + s.chunkOf(len(w.tokens)-w.done)
-	if s.layout.last && end > begin {
-		end = max(begin, w.done) + 1 // a run gives no other row than its last
-	}
-	if s.layout.single && past > 0 {
-		end = w.done + 1
-	}
+	end := w.done + s.layout.chunk(past, w.done, begin, s.chunkOf(len(w.tokens)-w.done))
 	chunk := w.tokens[w.done:end]
 	first := max(w.done, begin)
 	wanted := max(0, end-first)
 	ids, dummies := chunk, 0
-	if s.options.ExactShapes && len(chunk) == 1 {
+	if s.options.ExactShapes && len(chunk) == 1 && !s.layout.alone {
 		// A row is never alone: the token comes with a copy of itself, whose own
 		// row and place in the cache are rubbish.
 		s.twice = [2]eft.Token{chunk[0], chunk[0]}
