@@ -16,6 +16,7 @@ import (
 type commands struct {
 	LogLevel slog.Level `help:"Least level that is logged: debug, info, warn or error." default:"info" placeholder:"LEVEL"`
 	Serve    serve      `cmd:"" help:"Answer OpenAI requests."`
+	Doctor   diagnose   `cmd:"" help:"Say whether serving would work, and what to do where it would not."`
 	Tokenize tokenize   `cmd:"" help:"Turn text into a model's tokens, and back."`
 	Render   render     `cmd:"" help:"Show what a chat template makes of conversations."`
 	Pull     pull       `cmd:"" help:"Fetch a model folder from the Hugging Face Hub."`

@@ -298,18 +298,19 @@ func describe(out *doctor.Model, d *models.Description) {
 		v := t.Vocabulary()
 		out.Vocabulary = &doctor.Vocabulary{Size: v.Size(), Rows: d.Rows, Padding: max(0, d.Rows-v.Size()), Fingerprint: v.Fingerprint()}
 	}
-	out.ChatTemplate = doctor.Template{Status: doctor.TemplateNone, Source: d.Template, Trials: []doctor.Trial{}}
-	if d.Template != "" {
-		out.ChatTemplate.Status = doctor.TemplateOK
-	}
-	if slices.ContainsFunc(d.Faults, func(f models.Fault) bool { return f.Part == models.PartTemplate }) {
-		out.ChatTemplate.Status = doctor.TemplateBroken
-	}
+	out.ChatTemplate = doctor.Template{Source: d.Template, Trials: []doctor.Trial{}}
 }
 
-// template puts what a template did into the report's model.
+// template puts what a template did into the report's model. One that was found and
+// not tried cannot be parsed.
 func template(out *doctor.Model, trials []models.Trial, marks []string) {
-	out.ChatTemplate.Unknown = marks
+	out.ChatTemplate.Unknown, out.ChatTemplate.Status = marks, doctor.TemplateOK
+	switch {
+	case out.ChatTemplate.Source == "":
+		out.ChatTemplate.Status = doctor.TemplateNone
+	case len(trials) == 0:
+		out.ChatTemplate.Status = doctor.TemplateBroken
+	}
 	for _, t := range trials {
 		trial := doctor.Trial{Conversation: t.Name, Tokens: t.Tokens, Ignored: t.Ignored}
 		if t.Err != nil {

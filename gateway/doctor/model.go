@@ -63,7 +63,7 @@ type Token struct {
 // Template is a folder's chat template, and what it does with small conversations.
 type Template struct {
 	// Status is ok, refused (it does not render a user's turn), broken (it cannot be
-	// read) or none.
+	// read), none, or empty if there is no folder to look into.
 	Status string  `json:"status"`
 	Source string  `json:"source,omitempty"` // the file it is in
 	Trials []Trial `json:"trials"`
