@@ -220,12 +220,12 @@ func (f *file) readNode(body wire, depth int) error {
 			return nil
 		}
 		if x.number == attributeField {
-			known := len(n.numbers)
+			_, before := n.numbers[windowAttribute]
 			t, err := f.readAttribute(x.body, &n)
 			if t != nil {
 				constant = t
 			}
-			if _, ok := n.numbers[windowAttribute]; ok && len(n.numbers) > known {
+			if _, now := n.numbers[windowAttribute]; now && !before {
 				window = x.at
 			}
 			return err
