@@ -115,6 +115,24 @@ func Inspect(env *onnx.Environment, folder Folder, o Options) Description {
 	return d
 }
 
+// GraphBytes is the size of the graph's file and of those beside it that continue its
+// name, as external data does; 0 if there is none.
+func (f Folder) GraphBytes(o Options) int64 {
+	config, _ := f.config(nil) // what cannot be read names no graph
+	_, file, err := f.graph(o.Graph, config.graph)
+	if err != nil {
+		return 0
+	}
+	entries, _ := fs.ReadDir(f.files, path.Dir(file)) // the graph was found in it
+	total := int64(0)
+	for _, entry := range entries {
+		if info, err := entry.Info(); err == nil && strings.HasPrefix(entry.Name(), path.Base(file)) && info.Mode().IsRegular() {
+			total += info.Size()
+		}
+	}
+	return total
+}
+
 // inspection is the state of Inspect.
 type inspection struct {
 	model    *Model // as far as it can be read

@@ -211,3 +211,15 @@ func TestEpsilonIsThatOfTheGraph(t *testing.T) {
 		t.Errorf("%+v, %v", found, err)
 	}
 }
+
+func TestExternalDataBelongsToTheGraph(t *testing.T) {
+	folder := InMemory("x", fstest.MapFS{
+		"config.json": {Data: []byte("{")}, "onnx/model.onnx": {Data: make([]byte, 10)}, "onnx/model.onnx_data": {Data: make([]byte, 200)},
+		"onnx/model.onnx_data_1": {Data: make([]byte, 3000)}, "onnx/model_q4.onnx": {Data: make([]byte, 40000)},
+	})
+	for graph, want := range map[string]int64{"": 3210, "onnx/model_q4.onnx": 40000, "onnx/model_q8.onnx": 0} {
+		if got := folder.GraphBytes(Options{Graph: graph}); got != want {
+			t.Errorf("%q: %d bytes, want %d", graph, got, want)
+		}
+	}
+}

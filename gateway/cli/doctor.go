@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/graft-gateway/graft/gateway/doctor"
@@ -51,7 +52,7 @@ func (c *diagnose) Run(ctx context.Context, log *slog.Logger) error {
 	if info, err := os.Stderr.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
 		progress = os.Stderr
 	}
-	e := &examination{probe: c.Probe, dir: filepath.Dir(c.Config), progress: progress}
+	e := &examination{probe: c.Probe, dir: filepath.Dir(c.Config), progress: progress, free: func() int64 { return doctor.ReadMachine().Free }}
 	err := c.examine(ctx, e)
 	fmt.Fprint(progress, "\r\x1b[K")
 	if err != nil {
@@ -183,7 +184,11 @@ func (e *examination) runtime(s onnx.Search) {
 		}
 	}
 	if r.NamedBy == "" {
-		for _, folder := range append(s.Folders, onnx.SystemFolders()...) {
+		system := s.System
+		if system == nil {
+			system = onnx.SystemFolders()
+		}
+		for _, folder := range slices.Concat(s.Folders, system) {
 			if folder != "" {
 				r.Searched = append(r.Searched, folder)
 			}

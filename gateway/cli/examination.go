@@ -13,13 +13,13 @@ import (
 	"io"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"time"
+
+	"github.com/dustin/go-humanize"
 
 	"github.com/graft-gateway/graft/eft"
 	"github.com/graft-gateway/graft/gateway/doctor"
 	"github.com/graft-gateway/graft/models"
-	"github.com/graft-gateway/graft/models/chattemplate"
 	"github.com/graft-gateway/graft/models/onnx"
 )
 
@@ -29,6 +29,7 @@ type examination struct {
 	dir      string            // of the configuration file
 	probe    time.Duration
 	progress io.Writer
+	free     func() int64 // bytes of memory that can be had; 0: not known
 	report   doctor.Report
 	known    map[loadKey]*examined
 }
@@ -38,82 +39,6 @@ type examined struct {
 	name        string // in the report
 	description models.Description
 	model       *models.Model // nil if it could not be loaded
-}
-
-// use is a model that is examined, and what it is for.
-type use struct {
-	key     loadKey
-	serves  []string
-	speaks  bool // its end tokens count on a route
-	chatted bool // its template does
-}
-
-// uses lists models once each, in the order in which they were added.
-type uses struct {
-	list []*use
-	by   map[loadKey]*use
-}
-
-func (u *uses) add(folder string, run Runtime, serves string) *use {
-	key := loadKey{folder, run}
-	if u.by == nil {
-		u.by = map[loadKey]*use{}
-	}
-	if u.by[key] == nil {
-		u.by[key] = &use{key: key}
-		u.list = append(u.list, u.by[key])
-	}
-	one := u.by[key]
-	if serves != "" && !slices.Contains(one.serves, serves) {
-		one.serves = append(one.serves, serves)
-	}
-	return one
-}
-
-func folderUses(folders []string, run Runtime) uses {
-	var u uses
-	for _, folder := range folders {
-		u.add(folder, run, "")
-	}
-	return u
-}
-
-// configUses lists what the routes are made of; without routes, all that there is.
-func configUses(c Config) uses {
-	var u uses
-	for _, name := range c.Routes.names {
-		route := c.Routes.values[name]
-		var speaker *use
-		if base, ok := c.Bases.values[route.Base]; ok {
-			speaker = u.add(base.Folder, base.Runtime, name+": base")
-		}
-		for i, expert := range route.Experts.names {
-			pair, ok := c.Experts.values[expert]
-			if !ok {
-				continue
-			}
-			tuned := u.add(pair.Tuned, pair.Runtime, name+": "+expert+" tuned")
-			u.add(pair.Untuned, pair.Runtime, name+": "+expert+" untuned")
-			if i == 0 {
-				speaker = tuned
-			}
-		}
-		if speaker != nil {
-			speaker.speaks = true
-			speaker.chatted = speaker.chatted || slices.ContainsFunc(roles(route), func(r rolePrompt) bool { return r.how == "chat" })
-		}
-	}
-	if len(c.Routes.names) == 0 {
-		for _, name := range c.Bases.names {
-			u.add(c.Bases.values[name].Folder, c.Bases.values[name].Runtime, "")
-		}
-		for _, name := range c.Experts.names {
-			pair := c.Experts.values[name]
-			u.add(pair.Tuned, pair.Runtime, "")
-			u.add(pair.Untuned, pair.Runtime, "")
-		}
-	}
-	return u
 }
 
 // models examines all models.
@@ -139,26 +64,6 @@ func (e *examination) models(ctx context.Context, u uses) error {
 		e.report.Models = append(e.report.Models, m)
 	}
 	return nil
-}
-
-// suffix tells ways to run one folder apart.
-func (r Runtime) suffix() string {
-	var parts []string
-	add := func(set bool, format string, value any) {
-		if set {
-			parts = append(parts, fmt.Sprintf(format, value))
-		}
-	}
-	add(r.Graph != "", "%v", r.Graph)
-	add(r.Provider != "", "%v", r.Provider)
-	add(r.Device != 0, "device %v", r.Device)
-	add(r.Threads != 0, "threads %v", r.Threads)
-	add(r.Context != 0, "context %v", r.Context)
-	add(r.Exact, "exact", nil)
-	if len(parts) == 0 {
-		return ""
-	}
-	return " (" + strings.Join(parts, ", ") + ")"
 }
 
 // model loads one model, or finds out why it cannot be loaded.
@@ -196,6 +101,14 @@ func (e *examination) model(ctx context.Context, u *use, name string) (doctor.Mo
 // closing; everything else is a fault.
 func (e *examination) load(ctx context.Context, u *use, wiring *wiring, files models.Folder, known *examined, out *doctor.Model) (err error) {
 	debug.FreeOSMemory() // what the model before it left
+	if needs, free := files.GraphBytes(u.key.run.options()), e.free(); free > 0 && needs > free && !e.onGPU(u.key.run) {
+		// Loading it would end this process, and the report with it.
+		known.description = models.Inspect(nil, files, u.key.run.options())
+		out.Memory.Weights = needs
+		out.Faults = append(faults(known.description.Faults), doctor.Fault{Part: string(models.PartGraph), Cause: doctor.TooLarge, File: known.description.Graph,
+			Problem: fmt.Sprintf("it takes at least %s of memory and %s is free: it was not loaded", humanize.IBytes(uint64(needs)), humanize.IBytes(uint64(free)))})
+		return nil
+	}
 	before, began := doctor.Resident(), time.Now()
 	m, err := wiring.model(u.key.folder, u.key.run)
 	if err != nil {
@@ -222,6 +135,11 @@ func (e *examination) load(ctx context.Context, u *use, wiring *wiring, files mo
 	}
 	out.Memory.Growth = max(0, doctor.Resident()-before)
 	return nil
+}
+
+// onGPU says whether a model may go to a GPU's memory.
+func (e *examination) onGPU(run Runtime) bool {
+	return run.Provider != onnx.CPU && e.report.Runtime.CUDA()
 }
 
 // sample are tokens for a model to read.
@@ -266,76 +184,4 @@ func (e *examination) compare() {
 			e.report.Models[i].Others = append(e.report.Models[i].Others, err.Error())
 		}
 	}
-}
-
-// faults are a description's as the report has them.
-func faults(list []models.Fault) []doctor.Fault {
-	var out []doctor.Fault
-	for _, f := range list {
-		out = append(out, doctor.Fault{Part: string(f.Part), Cause: doctor.Cause(f.Cause), File: f.File, Problem: f.Err.Error()})
-	}
-	return out
-}
-
-// describe puts a description into the report's model.
-func describe(out *doctor.Model, d *models.Description) {
-	out.Graph, out.Architecture, out.ModelType, out.Context = d.Graph, d.Architecture, d.ModelType, d.Context
-	out.Provider, out.ProviderNote = string(d.Provider), d.ProviderNote
-	out.EndTokens, out.Serves = tokens(d, d.Ends), append([]string{}, out.Serves...)
-	for _, id := range d.Strays {
-		out.Strays = append(out.Strays, int(id))
-	}
-	if f := d.Facts; d.Rows > 0 {
-		out.Layers, out.Parameters, out.DType, out.KVStrategy = f.Layers, f.Parameters, f.Weights, string(f.Strategy)
-		out.CacheDType, out.LogitsDType = f.KV.String(), f.Logits.String()
-		out.Memory.Weights, out.Memory.CachePerStep = f.WeightBytes, f.CacheBytes
-		out.Memory.CachePerText = f.CacheBytes * int64(d.Context)
-		if f.Strategy == onnx.Grow { // which keeps two of each, to make one from the other
-			out.Memory.CachePerText *= 2
-		}
-	}
-	if t := d.Tokenizer(); t != nil {
-		v := t.Vocabulary()
-		out.Vocabulary = &doctor.Vocabulary{Size: v.Size(), Rows: d.Rows, Padding: max(0, d.Rows-v.Size()), Fingerprint: v.Fingerprint()}
-	}
-	out.ChatTemplate = doctor.Template{Source: d.Template, Trials: []doctor.Trial{}}
-}
-
-// template puts what a template did into the report's model. One that was found and
-// not tried cannot be parsed.
-func template(out *doctor.Model, trials []models.Trial, marks []string) {
-	out.ChatTemplate.Unknown, out.ChatTemplate.Status = marks, doctor.TemplateOK
-	switch {
-	case out.ChatTemplate.Source == "":
-		out.ChatTemplate.Status = doctor.TemplateNone
-	case len(trials) == 0:
-		out.ChatTemplate.Status = doctor.TemplateBroken
-	}
-	for _, t := range trials {
-		trial := doctor.Trial{Conversation: t.Name, Tokens: t.Tokens, Ignored: t.Ignored}
-		if t.Err != nil {
-			trial.Refusal = t.Err.Error()
-			var raised *chattemplate.RaisedError
-			if errors.As(t.Err, &raised) {
-				trial.Refusal = raised.Message
-			}
-			if t.Name == doctor.TrialUser {
-				out.ChatTemplate.Status = doctor.TemplateRefused
-			}
-		}
-		out.ChatTemplate.Trials = append(out.ChatTemplate.Trials, trial)
-	}
-}
-
-// tokens tells ids with what they stand for.
-func tokens(d *models.Description, ids []eft.Token) []doctor.Token {
-	out := []doctor.Token{}
-	for _, id := range ids {
-		piece := ""
-		if t := d.Tokenizer(); t != nil {
-			piece = string(t.Vocabulary().Piece(id))
-		}
-		out = append(out, doctor.Token{ID: int(id), Piece: piece})
-	}
-	return out
 }

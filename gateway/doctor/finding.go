@@ -60,9 +60,10 @@ const (
 	Unreadable Cause = "unreadable" // it may not be read
 	Damaged    Cause = "damaged"    // it is cut short, or no such file at all
 	Refused    Cause = "refused"
-	Unfit      Cause = "unfit"    // it cannot run here: no such provider, no memory
-	Differs    Cause = "differs"  // it does not fit another part
-	Unloaded   Cause = "unloaded" // another part that it needs is broken
+	Unfit      Cause = "unfit"     // the provider asked for does not load
+	TooLarge   Cause = "too large" // for the memory that is free
+	Differs    Cause = "differs"   // it does not fit another part
+	Unloaded   Cause = "unloaded"  // another part that it needs is broken
 )
 
 // Fault is something that serving would fail with.

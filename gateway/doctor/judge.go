@@ -81,7 +81,12 @@ func (m *Model) fix(f Fault) string {
 		return "run `git lfs pull` in " + m.Folder + ", or fetch the folder with `graft pull OWNER/NAME`"
 	case Unreadable:
 		return "give this user the right to read " + file
+	case TooLarge:
+		return "free memory, or choose a smaller variant of the graph (graph: in the configuration, --graph here)"
 	case Damaged:
+		if f.Part == "graph" { // the error says which of the two it is
+			return "fetch " + file + " again, whole (`graft pull` compares sizes and hashes), or choose another variant or export of the model"
+		}
 		return "fetch " + file + " again, whole: `graft pull` compares sizes and hashes"
 	case Unfit:
 		return "set provider: cpu or auto, or run `make build ORT=cuda` on a machine with an NVIDIA GPU"
@@ -108,7 +113,7 @@ func missing(part, file string) string {
 func refused(part, file string) string {
 	switch part {
 	case "graph":
-		return "export the model with its cache: `optimum-cli export onnx --task text-generation-with-past`, or onnxruntime-genai's builder"
+		return "choose another graph (graph: in the configuration, --graph here), or export the model anew: `optimum-cli export onnx --task text-generation-with-past`, or onnxruntime-genai's builder"
 	case "tokenizer":
 		return "save it anew with transformers: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)"
 	case "context":

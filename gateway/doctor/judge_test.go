@@ -96,6 +96,7 @@ func TestModelsAreJudged(t *testing.T) {
 		"no graph":                 {fault("graph", Missing, ""), noGPU, told{Broken, []string{"broken graph"}, "the error", "--graph"}},
 		"a graph without a cache":  {fault("graph", Refused, "model.onnx"), noGPU, told{Broken, []string{"broken graph"}, "the error", "text-generation-with-past"}},
 		"a graph cut short":        {fault("graph", Damaged, "model.onnx"), noGPU, told{Broken, []string{"broken graph"}, "the error", "fetch model.onnx again"}},
+		"a graph too large":        {fault("graph", TooLarge, "model.onnx"), noGPU, told{Broken, []string{"broken graph"}, "the error", "smaller variant"}},
 		"a pointer":                {fault("tokenizer", Pointer, "tokenizer.json"), noGPU, told{Broken, []string{"broken tokenizer"}, "the error", "git lfs pull"}},
 		"no tokenizer":             {fault("tokenizer", Missing, "tokenizer.json"), noGPU, told{Broken, []string{"broken tokenizer"}, "the error", "put tokenizer.json"}},
 		"a foreign tokenizer":      {fault("tokenizer", Refused, "tokenizer.json"), noGPU, told{Broken, []string{"broken tokenizer"}, "the error", "save_pretrained"}},
@@ -214,7 +215,7 @@ func TestTheRestIsJudged(t *testing.T) {
 func TestEveryBrokenThingNamesAFix(t *testing.T) {
 	m := sound("x")
 	for _, part := range []string{"folder", "tokenizer", "configuration", "chat template", "context", "graph", "vocabulary", "run"} {
-		for _, cause := range []Cause{Missing, Pointer, Unreadable, Damaged, Refused, Unfit, Differs, Unloaded} {
+		for _, cause := range []Cause{Missing, Pointer, Unreadable, Damaged, Refused, Unfit, TooLarge, Differs, Unloaded} {
 			m.Faults = append(m.Faults, Fault{part, cause, "", "x"})
 		}
 	}

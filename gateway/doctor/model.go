@@ -16,8 +16,9 @@ type Model struct {
 	DType        string      `json:"dtype"` // of the weights
 	CacheDType   string      `json:"cache_dtype"`
 	LogitsDType  string      `json:"logits_dtype"`
-	KVStrategy   string      `json:"kv_strategy"` // shared or grow
-	Provider     string      `json:"provider"`    // that computes it; empty if it is not loaded
+	KVStrategy   string      `json:"kv_strategy"`           // shared or grow
+	Notes        []string    `json:"graph_notes,omitempty"` // what is special about the graph
+	Provider     string      `json:"provider"`              // that computes it; empty if it is not loaded
 	ProviderNote string      `json:"provider_note,omitempty"`
 	Memory       Memory      `json:"memory"`
 	LoadSeconds  float64     `json:"load_seconds"`

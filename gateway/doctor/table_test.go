@@ -19,7 +19,7 @@ func several() Report {
 	epsilon := 2.4e-5
 	good := Model{
 		Name: "embedded:base", Folder: "embedded:base", Graph: "model.onnx", Serves: []string{"demo: base"}, Loaded: true, LoadSeconds: 0.034,
-		Architecture: "LlamaForCausalLM", ModelType: "llama", Layers: 3, Parameters: 1_934_592, DType: "float16", CacheDType: "float32", LogitsDType: "float32", KVStrategy: "shared",
+		Architecture: "LlamaForCausalLM", ModelType: "llama", Layers: 3, Notes: []string{"computes only the scores that are asked for"}, Parameters: 1_934_592, DType: "float16", CacheDType: "float32", LogitsDType: "float32", KVStrategy: "shared",
 		Provider: "cpu", ProviderNote: "CUDA has no GroupQueryAttention for past_key_values.0.key: float32[?,3,?,16]: export the model with float16 caches to run it there",
 		Memory: Memory{Weights: 3_869_184, CachePerStep: 4608, CachePerText: 9_437_184, Growth: 20_971_520}, Context: 2048,
 		Vocabulary: &Vocabulary{Size: 1024, Rows: 1024, Fingerprint: "77ba091bd44a643e0123456789abcdef"}, EndTokens: []Token{{2, "<|im_end|>"}, {0, "<|endoftext|>"}},
