@@ -181,10 +181,10 @@ func (in *inspection) open(env *onnx.Environment, source onnx.Source, o Options,
 	session, err := onnx.OpenSession(env, source, options)
 	if err != nil {
 		in.fault(PartGraph, m.graph, fmt.Errorf("model %s: %w", m.name, err))
-		if options.Provider != onnx.CUDA && options.Provider != onnx.TensorRT {
+		if o.Provider == "" || o.Provider == onnx.Auto || o.Provider == onnx.CPU {
 			return
 		}
-		// What is known of the graph does not depend on the provider.
+		// What is known of the graph does not depend on the provider that was asked for.
 		options.Provider = onnx.CPU
 		if session, err = onnx.OpenSession(env, source, options); err != nil {
 			return

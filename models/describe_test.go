@@ -134,9 +134,11 @@ func TestAProviderThatIsNotThereHidesNothingElse(t *testing.T) {
 	if slices.Contains(env.Providers(), "TensorrtExecutionProvider") {
 		t.Skip("this library has TensorRT")
 	}
-	d := Inspect(env, InMemory("x", files(t, "small")), Options{Provider: onnx.TensorRT})
-	if len(d.Faults) != 1 || d.Faults[0].Cause != CauseUnfit || d.Provider != "" || d.Facts.Layers != 2 {
-		t.Errorf("%+v", d)
+	for _, provider := range []onnx.Provider{onnx.TensorRT, "abacus"} {
+		d := Inspect(env, InMemory("x", files(t, "small")), Options{Provider: provider})
+		if len(d.Faults) != 1 || d.Faults[0].Cause != CauseUnfit || d.Provider != "" || d.Facts.Layers != 2 {
+			t.Errorf("%s: %+v", provider, d)
+		}
 	}
 }
 

@@ -21,14 +21,14 @@ import (
 
 // diagnose is the command that says whether serving would work.
 type diagnose struct {
-	Folders  []string      `arg:"" optional:"" help:"Model folders to examine alone, in place of what is served." placeholder:"FOLDER"`
+	Folders  []string      `arg:"" optional:"" name:"folder" help:"Model folders to examine alone, in place of what is served." placeholder:"FOLDER"`
 	Config   string        `help:"Configuration file; without one, and without folders, the embedded family is examined." placeholder:"FILE"`
 	JSON     bool          `help:"Write the report as JSON."`
 	Library  string        `help:"ONNX Runtime library, before every other place it is searched in." placeholder:"FILE" name:"onnxruntime"`
 	Probe    time.Duration `help:"How long a model is measured; 0 does not run it." default:"1s" placeholder:"TIME"`
 	Graph    string        `help:"Graph in the folders, in place of model.onnx: onnx/model_q4.onnx." placeholder:"FILE"`
-	Provider onnx.Provider `help:"What computes the folders' models: auto, cuda, tensorrt or cpu." placeholder:"NAME"`
-	Context  int           `help:"Shortens the context of the folders' models." placeholder:"TOKENS"`
+	Provider onnx.Provider `help:"What computes the folders' models: auto, cuda, tensorrt or cpu." placeholder:"NAME" enum:"auto,cuda,tensorrt,cpu," default:""`
+	Context  int           `help:"Context of the folders' models: shortens theirs, or says it where a folder does not." placeholder:"TOKENS"`
 }
 
 // Help is what `graft doctor --help` says below its first line.

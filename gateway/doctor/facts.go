@@ -197,7 +197,11 @@ func (r *Route) facts() []fact {
 	facts = append(facts, fact{"end tokens", pieces(r.EndTokens)})
 	var prompts []string
 	for _, p := range r.Prompts {
-		prompts = append(prompts, fmt.Sprintf("%s %s (%d tokens)", p.Role, p.How, p.Tokens))
+		prompt := p.Role + " " + p.How
+		if p.Tokens > 0 {
+			prompt += fmt.Sprintf(" (%d tokens)", p.Tokens)
+		}
+		prompts = append(prompts, prompt)
 	}
 	return append(facts, fact{"prompts", strings.Join(prompts, ", ")})
 }
