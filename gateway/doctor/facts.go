@@ -61,7 +61,7 @@ func (m *Model) facts(cuda bool) []fact {
 		facts = append(facts, fact{"parameters", humanize.Comma(m.Parameters)})
 	}
 	for _, note := range m.Notes {
-		facts = append(facts, fact{"graph's way", note})
+		facts = append(facts, fact{"graph note", note})
 	}
 	facts = append(facts, fact{"weights", m.weights()}, fact{"KV cache", m.cache()}, fact{"provider", m.provider(cuda)}, fact{"memory", m.memory()})
 	if m.Context > 0 {
