@@ -22,17 +22,17 @@ type addedToken struct {
 // addedMatcher finds added tokens in a text: leftmost, and the longest of
 // those that begin at one place.
 type addedMatcher struct {
-	nodes []trieNode // a trie of the contents; 0 is the root
+	nodes []addedNode // a trie of the contents; 0 is the root
 	first [256]bool  // the bytes that contents begin with
 }
 
-type trieNode struct {
+type addedNode struct {
 	next  map[byte]int32
 	token *addedToken // ends here; nil if none does
 }
 
 func newAddedMatcher() *addedMatcher {
-	return &addedMatcher{nodes: []trieNode{{}}}
+	return &addedMatcher{nodes: []addedNode{{}}}
 }
 
 // add makes content stand for t.
@@ -43,7 +43,7 @@ func (m *addedMatcher) add(content string, t *addedToken) {
 		child, ok := m.nodes[at].next[content[i]]
 		if !ok {
 			child = int32(len(m.nodes))
-			m.nodes = append(m.nodes, trieNode{})
+			m.nodes = append(m.nodes, addedNode{})
 			if m.nodes[at].next == nil {
 				m.nodes[at].next = map[byte]int32{}
 			}
@@ -75,6 +75,7 @@ func (m *addedMatcher) longest(text string) (t *addedToken, length int) {
 // segment is a part of a text: an added token, or the text between two.
 type segment struct {
 	text  string
+	start int         // where it stands
 	token *addedToken // nil: text
 }
 
@@ -99,22 +100,24 @@ func (m *addedMatcher) split(text string, plain bool) []segment {
 		if plain && t.Special || t.SingleWord && touchesWord(text, start, end) {
 			continue
 		}
-		// White space up to done is taken already, and not looked at again.
-		if t.Lstrip && done < start {
-			start = done + len(strings.TrimRightFunc(text[done:start], unicode.IsSpace))
+		if t.Lstrip {
+			// White space up to done is taken already.
+			start = max(done, len(strings.TrimRightFunc(text[:start], unicode.IsSpace)))
 		}
 		if t.Rstrip {
 			after := strings.TrimLeftFunc(text[max(end, done):], unicode.IsSpace)
 			end = len(text) - len(after)
 		}
 		if done < start {
-			out = append(out, segment{text: text[done:start]})
+			out = append(out, segment{text: text[done:start], start: done})
 		}
-		out = append(out, segment{token: t})
-		done = end
+		if start < end { // a token of white space may have nothing left to stand for
+			out = append(out, segment{token: t})
+		}
+		done = max(done, end)
 	}
 	if done < len(text) {
-		out = append(out, segment{text: text[done:]})
+		out = append(out, segment{text: text[done:], start: done})
 	}
 	return out
 }

@@ -1,5 +1,7 @@
 package tokenizer
 
+import "unicode/utf8"
+
 // alphabet is the table of byte-level tokenizers that writes every byte as a
 // printable character: printable Latin-1 bytes as themselves, the others as
 // U+0100, U+0101, … in the order of their values.
@@ -25,6 +27,15 @@ func newAlphabet() *alphabet {
 		a.runes[b] = r
 	}
 	return a
+}
+
+// encode writes the bytes of text.
+func (a *alphabet) encode(text string) string {
+	out := make([]byte, 0, len(text)+len(text)/4)
+	for i := range len(text) {
+		out = utf8.AppendRune(out, a.runes[text[i]])
+	}
+	return string(out)
 }
 
 // decode gives the bytes that token stands for, and false if it has a

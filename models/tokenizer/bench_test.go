@@ -37,7 +37,7 @@ func BenchmarkEncode(b *testing.B) {
 				total := 0
 				for i := 0; b.Loop(); i++ {
 					if cold {
-						tok.model.(*byteBPE).cache = newCache()
+						tok.model.(*bpe).cache = newCache()
 					}
 					doc := docs[i%len(docs)]
 					tok.Encode(doc, false)

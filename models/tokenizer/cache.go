@@ -2,7 +2,6 @@ package tokenizer
 
 import (
 	"hash/maphash"
-	"strings"
 	"sync/atomic"
 
 	"github.com/graft-gateway/graft/eft"
@@ -19,15 +18,20 @@ type cache struct {
 	slots []atomic.Pointer[cacheEntry]
 }
 
+// cacheEntry has 64 bytes, a cache line, and no pointers for the garbage
+// collector to follow.
 type cacheEntry struct {
-	piece string
-	ids   []eft.Token
+	length, count uint8
+	piece         [cacheLongest]byte
+	ids           [cacheMost]eft.Token
 }
 
 const (
 	cacheSlots = 1 << 15
-	// cacheLongest bounds the entries; longer pieces seldom come again.
-	cacheLongest = 48
+	// cacheLongest and cacheMost bound the entries; longer pieces seldom come
+	// again.
+	cacheLongest = 38
+	cacheMost    = 6
 )
 
 func newCache() *cache {
@@ -47,15 +51,19 @@ func (c *cache) get(slot *atomic.Pointer[cacheEntry], piece string) ([]eft.Token
 	if slot == nil {
 		return nil, false
 	}
-	if e := slot.Load(); e != nil && e.piece == piece {
-		return e.ids, true
+	if e := slot.Load(); e != nil && string(e.piece[:e.length]) == piece {
+		return e.ids[:e.count], true
 	}
 	return nil, false
 }
 
-// put keeps copies of piece, which may be part of a large text, and ids.
+// put keeps copies of piece and ids, unless they are too many.
 func (c *cache) put(slot *atomic.Pointer[cacheEntry], piece string, ids []eft.Token) {
-	if slot != nil {
-		slot.Store(&cacheEntry{piece: strings.Clone(piece), ids: append([]eft.Token(nil), ids...)})
+	if slot == nil || len(ids) > cacheMost {
+		return
 	}
+	e := &cacheEntry{length: uint8(len(piece)), count: uint8(len(ids))}
+	copy(e.piece[:], piece)
+	copy(e.ids[:], ids)
+	slot.Store(e)
 }

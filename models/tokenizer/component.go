@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // maxDepth bounds how deep Sequences may be nested in a file.
@@ -36,14 +37,44 @@ func newComponent(field string, raw json.RawMessage, depth int) (component, erro
 	return c, nil
 }
 
+// strays are fields of ByteLevel that families of files have in other
+// components too, where the reference does not look at them.
+var strays = []string{"add_prefix_space", "trim_offsets", "use_regex"}
+
 // read fills the struct v, which must have a field for every key of c.
 func (c component) read(v any) error {
-	d := json.NewDecoder(bytes.NewReader(c.raw))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		return c.refuse("%v", err)
+	err := strictly(c.raw, v)
+	if err == nil {
+		return nil
 	}
-	return nil
+	for _, name := range strays {
+		if !strings.Contains(err.Error(), `unknown field "`+name+`"`) {
+			continue
+		}
+		fields := map[string]json.RawMessage{}
+		if err := json.Unmarshal(c.raw, &fields); err != nil {
+			return c.refuse("%v", err)
+		}
+		for _, name := range strays {
+			delete(fields, name)
+		}
+		rest, err := json.Marshal(fields)
+		if err != nil {
+			return c.refuse("%v", err)
+		}
+		if err := strictly(rest, v); err != nil {
+			return c.refuse("%v", err)
+		}
+		return nil
+	}
+	return c.refuse("%v", err)
+}
+
+// strictly decodes raw into v, which must have a field for every key.
+func strictly(raw json.RawMessage, v any) error {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	return d.Decode(v)
 }
 
 // children reads the components of a Sequence from the list named key.
@@ -57,6 +88,46 @@ func (c component) children(key string, list []json.RawMessage) ([]component, er
 		out = append(out, child)
 	}
 	return out, nil
+}
+
+// flatten lists the stages of nested Sequences, which name them in the field
+// key, in order.
+func (c component) flatten(key string) ([]component, error) {
+	if c.kind != "Sequence" {
+		return []component{c}, nil
+	}
+	fields := map[string]json.RawMessage{}
+	if err := json.Unmarshal(c.raw, &fields); err != nil {
+		return nil, c.refuse("%v", err)
+	}
+	var stages []json.RawMessage
+	for name, raw := range fields {
+		if name == "type" {
+			continue
+		}
+		if name != key {
+			return nil, c.refuse("json: unknown field %q", name)
+		}
+		if err := json.Unmarshal(raw, &stages); err != nil {
+			return nil, c.refuse("%v", err)
+		}
+	}
+	if fields[key] == nil {
+		return nil, c.refuse("%s are missing", key)
+	}
+	children, err := c.children(key, stages)
+	if err != nil {
+		return nil, err
+	}
+	var list []component
+	for _, child := range children {
+		inner, err := child.flatten(key)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, inner...)
+	}
+	return list, nil
 }
 
 // refuse says why c is not understood.

@@ -1,118 +1,193 @@
 package tokenizer
 
 import (
-	"bytes"
 	"encoding/json"
+	"strings"
 )
 
-// decoder turns tokens back into text.
-type decoder interface {
-	// piece gives the bytes that token stands for on its own.
-	piece(token string) []byte
-	// begin starts a text.
-	begin() decoding
+// decoder turns tokens back into text, in stages.
+type decoder struct{ stages []decoderStage }
+
+// decoderStage turns a list of tokens into another one. The last stage's
+// tokens, joined, are the text.
+type decoderStage interface {
+	// open starts a text, whose tokens go to next.
+	open(next sink) sink
+	// middle gives the bytes that a token becomes within a text.
+	middle(token string) string
 }
 
-// decoding is one text on its way. It belongs to one goroutine.
-type decoding interface {
-	// push takes the next token and appends what became certain.
-	push(dst []byte, token string) []byte
-	// flush appends the rest; the text ends here.
-	flush(dst []byte) []byte
+// sink takes the tokens of one text as they come. It belongs to one goroutine.
+type sink interface {
+	// token is a whole token.
+	token(text string)
+	// write is a part of a token that is not complete yet, and cut its end.
+	write(text string)
+	cut()
+	// end is the end of the text.
+	end()
 }
 
-func newDecoder(raw json.RawMessage) (decoder, error) {
+func newDecoder(raw json.RawMessage) (*decoder, error) {
 	if absent(raw) {
-		return nil, refuse("decoder", "", "missing: tokens joined by spaces are not supported")
+		return &decoder{[]decoderStage{eachToken(func() tokenDecoding { return &spaced{} })}}, nil
 	}
 	c, err := newComponent("decoder", raw, 0)
 	if err != nil {
 		return nil, err
 	}
-	list, err := flattenDecoders(c)
+	list, err := c.flatten("decoders")
 	if err != nil {
 		return nil, err
 	}
-	if len(list) == 0 || list[0].kind != "ByteLevel" {
-		return nil, c.refuse("only ByteLevel is supported, alone or followed by Fuse")
-	}
-	for _, later := range list[1:] {
-		// The bytes of all tokens are joined by ByteLevel already.
-		if later.kind != "Fuse" {
-			return nil, later.refuse("only Fuse is supported after ByteLevel")
-		}
-	}
-	return &byteLevelDecoder{alphabet: newAlphabet()}, nil
-}
-
-// flattenDecoders lists the decoders of nested Sequences in order.
-func flattenDecoders(c component) ([]component, error) {
-	switch c.kind {
-	case "ByteLevel":
-		return []component{c}, c.read(&byteLevelFields{})
-	case "Fuse":
-		return []component{c}, c.read(&struct{ Type string }{})
-	case "Sequence":
-		var f struct {
-			Type     string
-			Decoders []json.RawMessage
-		}
-		if err := c.read(&f); err != nil {
-			return nil, err
-		}
-		children, err := c.children("decoders", f.Decoders)
+	d := &decoder{}
+	fused := false // all tokens have become one
+	for _, c := range list {
+		stage, err := c.decoderStage(fused)
 		if err != nil {
 			return nil, err
 		}
-		var list []component
-		for _, child := range children {
-			inner, err := flattenDecoders(child)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, inner...)
+		fused = fused || c.kind == "Fuse" || c.kind == "ByteLevel"
+		d.stages = append(d.stages, stage)
+	}
+	return d, nil
+}
+
+// decoderStage interprets one stage. Some have a form of their own for the one
+// token that is left behind Fuse, so that text need not wait for its end.
+func (c component) decoderStage(fused bool) (decoderStage, error) {
+	switch c.kind {
+	case "Fuse":
+		return fuse{}, c.read(&struct{ Type string }{})
+	case "ByteLevel":
+		return byteDecoder{newAlphabet()}, c.read(&byteLevelFields{})
+	case "ByteFallback":
+		return byteFallback{}, c.read(&struct{ Type string }{})
+	case "Strip":
+		return c.stripDecoder(fused)
+	case "Replace":
+		m, content, err := c.replacement()
+		if err != nil {
+			return nil, err
 		}
-		return list, nil
+		if l, ok := m.(literal); ok && fused {
+			return replaceRunning{string(l), content}, nil
+		}
+		return eachToken(func() tokenDecoding { return replaceToken{replace{m, content}} }), nil
+	case "Metaspace":
+		m, err := c.metaspace()
+		return eachToken(func() tokenDecoding { return &unspace{metaspace: m} }), err
+	case "WordPiece":
+		return c.wordPieceDecoder()
+	case "BPEDecoder":
+		return c.suffixDecoder()
+	case "CTC":
+		return c.ctcDecoder()
 	}
 	return nil, c.unsupported()
 }
 
-// byteLevelDecoder reads tokens through the alphabet. A token with a character
-// outside it, as an added one with a space, stands for its own UTF-8 bytes.
-type byteLevelDecoder struct{ alphabet *alphabet }
-
-func (d *byteLevelDecoder) piece(token string) []byte {
-	return d.append(make([]byte, 0, len(token)), token)
-}
-
-func (d *byteLevelDecoder) append(dst []byte, token string) []byte {
-	out, ok := d.alphabet.decode(dst, token)
-	if !ok {
-		return append(dst, token...)
+// piece gives the bytes that token stands for within a text.
+func (d *decoder) piece(token string) []byte {
+	for _, s := range d.stages {
+		token = s.middle(token)
 	}
-	return out
+	return []byte(token)
 }
 
-func (d *byteLevelDecoder) begin() decoding { return &byteLevelDecoding{decoder: d} }
-
-// byteLevelDecoding holds back the start of a character whose other bytes have
-// not come yet: at most 3 bytes, since no sequence is longer than 4.
-type byteLevelDecoding struct {
-	decoder *byteLevelDecoder
-	held    []byte
+// decoding is one text on its way. It belongs to one goroutine.
+type decoding struct {
+	decoder *decoder
+	first   sink
+	out     output
 }
 
-func (s *byteLevelDecoding) push(dst []byte, token string) []byte {
-	s.held = s.decoder.append(s.held, token)
-	dst, tail := appendRepaired(dst, s.held)
-	s.held = append(s.held[:0], bytes.Clone(tail)...)
-	return dst
+func (d *decoder) begin() *decoding {
+	s := &decoding{decoder: d}
+	s.restart()
+	return s
 }
 
-func (s *byteLevelDecoding) flush(dst []byte) []byte {
-	if len(s.held) > 0 {
-		s.held = s.held[:0]
-		dst = append(dst, replacement...)
+func (s *decoding) restart() {
+	s.first = &s.out
+	for i := len(s.decoder.stages) - 1; i >= 0; i-- {
+		s.first = s.decoder.stages[i].open(s.first)
 	}
-	return dst
+}
+
+// push takes the next token and appends what became certain.
+func (s *decoding) push(dst []byte, token string) []byte {
+	s.out.text = dst
+	s.first.token(token)
+	return s.out.text
+}
+
+// flush appends the rest; the text ends here, and the next one begins.
+func (s *decoding) flush(dst []byte) []byte {
+	s.out.text = dst
+	s.first.end()
+	s.restart()
+	return s.out.text
+}
+
+// output is the last sink.
+type output struct{ text []byte }
+
+func (o *output) token(text string) { o.text = append(o.text, text...) }
+func (o *output) write(text string) { o.text = append(o.text, text...) }
+func (o *output) cut()              {}
+func (o *output) end()              {}
+
+// fuse makes one token of all.
+type fuse struct{}
+
+func (fuse) open(next sink) sink        { return fusing{next} }
+func (fuse) middle(token string) string { return token }
+
+type fusing struct{ next sink }
+
+func (f fusing) token(text string) { f.next.write(text) }
+func (f fusing) write(text string) { f.next.write(text) }
+func (f fusing) cut()              {}
+
+func (f fusing) end() {
+	f.next.cut()
+	f.next.end()
+}
+
+// tokenDecoding is a stage that looks at whole tokens, in one text.
+type tokenDecoding interface {
+	// decode passes on what becomes of the next token.
+	decode(token string, next sink)
+	// finish passes on what was held back.
+	finish(next sink)
+	// middle is decoderStage's.
+	middle(token string) string
+}
+
+// eachToken makes a stage of a function that starts a tokenDecoding.
+type eachToken func() tokenDecoding
+
+func (f eachToken) open(next sink) sink        { return &gathering{stage: f(), next: next} }
+func (f eachToken) middle(token string) string { return f().middle(token) }
+
+// gathering puts the parts of a token together for a stage.
+type gathering struct {
+	stage tokenDecoding
+	next  sink
+	parts strings.Builder
+}
+
+func (g *gathering) token(text string) { g.stage.decode(text, g.next) }
+func (g *gathering) write(text string) { g.parts.WriteString(text) }
+
+func (g *gathering) cut() {
+	text := g.parts.String()
+	g.parts.Reset()
+	g.stage.decode(text, g.next)
+}
+
+func (g *gathering) end() {
+	g.stage.finish(g.next)
+	g.next.end()
 }

@@ -36,6 +36,9 @@ func (f unicodeForm) normalize(text string) string {
 	return b.String()
 }
 
+// head takes composition with what follows as part of the last character.
+func (f unicodeForm) head(text string, n int) int { return len(f.normalize(text[:n])) }
+
 // stretch normalises text without inert characters.
 func (f unicodeForm) stretch(text string) string {
 	if f.form.QuickSpanString(text) == len(text) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/graft-gateway/graft/eft"
@@ -43,24 +44,32 @@ func Load(data []byte) (*Tokenizer, error) {
 	if t.normalizer, err = newNormalizer(f.Normalizer); err != nil {
 		return nil, err
 	}
-	if t.preTokenizer, err = newPreTokenizer(f.PreTokenizer); err != nil {
+	stages, err := preTokenizerStages(f.PreTokenizer)
+	if err != nil {
 		return nil, err
 	}
-	if t.model, t.ids, err = newModel(f.Model); err != nil {
+	m, err := newModel(f.Model, oneByteLevel(stages))
+	if err != nil {
 		return nil, err
 	}
+	t.model, t.ids = m.model, m.ids
+	if t.preTokenizer, err = newPreTokenizer(stages, m.rawBytes); err != nil {
+		return nil, err
+	}
+	t.asksForHead = slices.ContainsFunc(stages, func(c component) bool { return c.kind == "Metaspace" })
 	if t.decoder, err = newDecoder(f.Decoder); err != nil {
 		return nil, err
 	}
 	if t.postProcessor, err = newPostProcessor(f.PostProcessor); err != nil {
 		return nil, err
 	}
+	if err := t.index(m); err != nil {
+		return nil, err
+	}
 	if err := t.addTokens(f.AddedTokens); err != nil {
 		return nil, err
 	}
-	if err := t.index(); err != nil {
-		return nil, err
-	}
+	t.vocabulary = t.pieces()
 	for _, id := range t.postProcessor.process(nil, true) {
 		if _, ok := t.token(id); !ok {
 			return nil, refuse("post_processor", "", "it adds the id %d, which has no token", id)
@@ -69,16 +78,44 @@ func Load(data []byte) (*Tokenizer, error) {
 	return t, nil
 }
 
-// addTokens takes the entries of added_tokens into ids and the matchers.
-//
-// The reference gives an unknown content the id after the highest added one,
-// or the model's size if that is more, whatever id the file says. Its warning
-// is a refusal here: such a file means something else than it does.
-func (t *Tokenizer) addTokens(list []addedToken) error {
-	size := eft.Token(len(t.ids)) // of the model
+// index makes the way from ids back to tokens of the model.
+func (t *Tokenizer) index(m loadedModel) error {
+	for _, content := range m.tokens {
+		t.tokens = append(t.tokens, entry{content: content, text: content, used: true})
+	}
+	if m.tokens != nil {
+		return nil
+	}
 	highest := none
+	for content, id := range m.ids {
+		if id < 0 {
+			return refuse("model.vocab", "", "%q has the negative id %d", content, id)
+		}
+		highest = max(highest, id)
+	}
+	if int(highest) >= len(m.ids)+maxHoles {
+		return refuse("model.vocab", "", "the highest id is %d for %d tokens", highest, len(m.ids))
+	}
+	t.tokens = make([]entry, highest+1)
+	for content, id := range m.ids {
+		if t.tokens[id].used {
+			return refuse("model.vocab", "", "%q and %q share the id %d", t.tokens[id].content, content, id)
+		}
+		t.tokens[id] = entry{content: content, text: content, used: true}
+	}
+	return nil
+}
+
+// addTokens takes the entries of added_tokens into tokens and the matchers.
+//
+// The reference numbers unknown contents on from the model's size, whatever id
+// the file says. Its warning is a refusal here: such a file means something
+// else than it does.
+func (t *Tokenizer) addTokens(list []addedToken) error {
+	next := eft.Token(t.modelSize())
 	seen := map[string]addedToken{}
-	t.special = map[eft.Token]bool{}
+	t.added = map[string]eft.Token{}
+	t.special = map[string]bool{}
 	for i := range list {
 		a := &list[i]
 		field := fmt.Sprintf("added_tokens[%d]", i)
@@ -94,15 +131,22 @@ func (t *Tokenizer) addTokens(list []addedToken) error {
 		seen[a.Content] = *a
 		id, known := t.ids[a.Content]
 		if !known {
-			id = max(size, highest+1)
+			id = next
+			next++
 		}
 		if id != a.ID {
 			return refuse(field, "", "%q has the id %d, but its place in the vocabulary gives it %d", a.Content, a.ID, id)
 		}
-		highest = max(highest, id)
-		t.ids[a.Content] = id
+		for int(id) >= len(t.tokens) {
+			t.tokens = append(t.tokens, entry{})
+		}
+		if !known && t.tokens[id].used {
+			return refuse(field, "", "%q and %q share the id %d", t.tokens[id].content, a.Content, id)
+		}
+		t.tokens[id] = entry{content: a.Content, text: a.Content, used: true}
+		t.added[a.Content] = id
 		if a.Special {
-			t.special[id] = true
+			t.special[a.Content] = true
 		}
 		if !a.Normalized {
 			t.raw.add(a.Content, a)
@@ -112,36 +156,30 @@ func (t *Tokenizer) addTokens(list []addedToken) error {
 		if content == "" {
 			return refuse(field, "", "nothing is left of %q after normalisation", a.Content)
 		}
+		t.tokens[id].text = content
 		t.normalized.add(content, a)
 	}
 	return nil
 }
 
-// index makes the way from ids back to tokens.
-func (t *Tokenizer) index() error {
-	highest := none
-	for content, id := range t.ids {
-		if id < 0 {
-			return refuse("model.vocab", "", "%q has the negative id %d", content, id)
+// modelSize is how many tokens the model has.
+func (t *Tokenizer) modelSize() int {
+	size := 0
+	for _, e := range t.tokens {
+		if e.used {
+			size++
 		}
-		highest = max(highest, id)
 	}
-	if int(highest) >= len(t.ids)+maxHoles {
-		return refuse("model.vocab", "", "the highest id is %d for %d tokens", highest, len(t.ids))
-	}
-	t.tokens = make([]entry, highest+1)
-	for content, id := range t.ids {
-		if t.tokens[id].used {
-			return refuse("model.vocab", "", "%q and %q share the id %d", t.tokens[id].content, content, id)
-		}
-		t.tokens[id] = entry{content, true}
-	}
+	return size
+}
+
+// pieces makes the vocabulary.
+func (t *Tokenizer) pieces() *eft.Vocabulary {
 	pieces := make([][]byte, len(t.tokens))
 	for id, e := range t.tokens {
 		if e.used {
 			pieces[id] = t.decoder.piece(e.content)
 		}
 	}
-	t.vocabulary = eft.NewVocabulary(pieces)
-	return nil
+	return eft.NewVocabulary(pieces)
 }

@@ -2,7 +2,6 @@ package tokenizer
 
 import (
 	"encoding/json"
-	"strings"
 
 	"golang.org/x/text/unicode/norm"
 )
@@ -10,6 +9,9 @@ import (
 // normalizer rewrites a text before it is cut.
 type normalizer interface {
 	normalize(text string) string
+	// head says how many bytes of normalize(text), from its start, come from
+	// the first n bytes of text; see piece.
+	head(text string, n int) int
 }
 
 func newNormalizer(raw json.RawMessage) (normalizer, error) {
@@ -20,60 +22,72 @@ func newNormalizer(raw json.RawMessage) (normalizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.normalizer()
-}
-
-// normalizer interprets c.
-func (c component) normalizer() (normalizer, error) {
-	switch c.kind {
-	case "NFC":
-		return unicodeForm{norm.NFC, norm.NFD}, c.read(&struct{ Type string }{})
-	case "NFD":
-		return unicodeForm{norm.NFD, norm.NFD}, c.read(&struct{ Type string }{})
-	case "NFKC":
-		return unicodeForm{norm.NFKC, norm.NFKD}, c.read(&struct{ Type string }{})
-	case "NFKD":
-		return unicodeForm{norm.NFKD, norm.NFKD}, c.read(&struct{ Type string }{})
-	case "Prepend":
-		var f struct{ Type, Prepend string }
-		return prepend(f.Prepend), c.read(&f)
-	case "Replace":
-		var f struct {
-			Type    string
-			Pattern json.RawMessage
-			Content string
-		}
-		if err := c.read(&f); err != nil {
-			return nil, err
-		}
-		m, err := c.pattern(f.Pattern)
-		if r, ok := m.(regex); ok && r.empty {
-			return nil, c.refuse("a pattern that can match no characters is not supported here")
-		}
-		return replace{m, f.Content}, err
-	case "Sequence":
-		var f struct {
-			Type        string
-			Normalizers []json.RawMessage
-		}
-		if err := c.read(&f); err != nil {
-			return nil, err
-		}
-		children, err := c.children("normalizers", f.Normalizers)
+	stages, err := c.flatten("normalizers")
+	if err != nil {
+		return nil, err
+	}
+	var list normalizers
+	for _, stage := range stages {
+		n, err := stage.normalizer()
 		if err != nil {
 			return nil, err
 		}
-		var list normalizers
-		for _, child := range children {
-			n, err := child.normalizer()
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, n)
-		}
-		return list, nil
+		list = append(list, n)
 	}
-	return nil, c.unsupported()
+	return list, nil
+}
+
+// normalizer interprets one stage.
+func (c component) normalizer() (normalizer, error) {
+	switch c.kind {
+	case "Prepend":
+		var f struct {
+			Type    string
+			Prepend *string
+		}
+		if err := c.read(&f); err != nil {
+			return nil, err
+		}
+		if isEmpty(f.Prepend) {
+			return nil, c.refuse("prepend is missing or empty")
+		}
+		return prepend(*f.Prepend), nil
+	case "Replace":
+		m, content, err := c.replacement()
+		return replace{m, content}, err
+	case "Strip":
+		return c.strip()
+	case "BertNormalizer":
+		return c.bert()
+	case "Precompiled":
+		return c.precompiled()
+	}
+	return c.fixedNormalizer()
+}
+
+// fixedNormalizer interprets the stages without options.
+func (c component) fixedNormalizer() (n normalizer, err error) {
+	switch c.kind {
+	case "NFC":
+		n = unicodeForm{norm.NFC, norm.NFD}
+	case "NFD":
+		n = unicodeForm{norm.NFD, norm.NFD}
+	case "NFKC":
+		n = unicodeForm{norm.NFKC, norm.NFKD}
+	case "NFKD":
+		n = unicodeForm{norm.NFKD, norm.NFKD}
+	case "Nmt":
+		n = newMapping(nmt)
+	case "Lowercase":
+		n = newMapping(lowercase)
+	case "StripAccents":
+		n = newMapping(stripAccents)
+	case "ByteLevel":
+		n = bytesNormalizer{newAlphabet()}
+	default:
+		return nil, c.unsupported()
+	}
+	return n, c.read(&struct{ Type string }{})
 }
 
 // normalizers applies its members in order; none changes nothing.
@@ -86,6 +100,14 @@ func (s normalizers) normalize(text string) string {
 	return text
 }
 
+func (s normalizers) head(text string, n int) int {
+	for _, stage := range s {
+		n = stage.head(text, n)
+		text = stage.normalize(text)
+	}
+	return n
+}
+
 // prepend puts itself before every text that is not empty.
 type prepend string
 
@@ -96,24 +118,16 @@ func (p prepend) normalize(text string) string {
 	return string(p) + text
 }
 
-// replace puts content in the place of every match.
-type replace struct {
-	matcher matcher
-	content string
+func (p prepend) head(_ string, n int) int {
+	if n == 0 {
+		return 0
+	}
+	return len(p) + n
 }
 
-func (n replace) normalize(text string) string {
-	matches := n.matcher.match(nil, text)
-	if len(matches) == 0 {
-		return text
-	}
-	var b strings.Builder
-	at := 0
-	for _, m := range matches {
-		b.WriteString(text[at:m.start])
-		b.WriteString(n.content)
-		at = m.end
-	}
-	b.WriteString(text[at:])
-	return b.String()
-}
+// bytesNormalizer writes bytes as the characters of the alphabet.
+type bytesNormalizer struct{ alphabet *alphabet }
+
+func (b bytesNormalizer) normalize(text string) string { return b.alphabet.encode(text) }
+
+func (b bytesNormalizer) head(text string, n int) int { return len(b.alphabet.encode(text[:n])) }

@@ -1,112 +1,93 @@
 package tokenizer
 
-import (
-	"encoding/json"
-	"strings"
-	"unicode/utf8"
-)
+import "encoding/json"
 
 // preTokenizer cuts a text into the pieces that the model sees one by one.
 type preTokenizer interface {
-	// split appends the pieces of text, none of them empty, to dst.
-	split(dst []string, text string) []string
+	// split appends the pieces of p, none of them empty, to dst.
+	split(dst []piece, p piece) []piece
 }
 
-// byteLevelFields are the fields of every component of type ByteLevel.
-type byteLevelFields struct {
-	Type           string
-	AddPrefixSpace *bool `json:"add_prefix_space"`
-	TrimOffsets    *bool `json:"trim_offsets"` // offsets are not computed here
-	UseRegex       *bool `json:"use_regex"`    // absent: true
-}
-
-// newPreTokenizer reads the field pre_tokenizer. One of its stages must be
-// ByteLevel: that is how a byte-level tokenizer is known. The model takes the
-// bytes of the pieces as they are, instead of as the characters that ByteLevel
-// writes for them.
-func newPreTokenizer(raw json.RawMessage) (preTokenizer, error) {
-	const only = "only byte-level tokenizers are supported, which have one ByteLevel here"
+// preTokenizerStages lists the components of the field pre_tokenizer in order, nested
+// Sequences taken apart.
+func preTokenizerStages(raw json.RawMessage) ([]component, error) {
 	if absent(raw) {
-		return nil, refuse("pre_tokenizer", "", "missing: %s", only)
+		return nil, nil
 	}
 	c, err := newComponent("pre_tokenizer", raw, 0)
 	if err != nil {
 		return nil, err
 	}
-	list, err := flattenPreTokenizers(c)
-	if err != nil {
-		return nil, err
+	return c.flatten("pretokenizers")
+}
+
+// oneByteLevel says whether ByteLevel is exactly one of the stages, and nothing
+// behind it adds characters. Then a model of bytes can take the bytes of the
+// text instead of the characters that ByteLevel writes for them.
+func oneByteLevel(stages []component) bool {
+	seen := false
+	for _, c := range stages {
+		switch {
+		case c.kind == "ByteLevel" && seen, c.kind == "Metaspace" && seen:
+			return false
+		case c.kind == "ByteLevel":
+			seen = true
+		}
 	}
+	return seen
+}
+
+// newPreTokenizer interprets stages. With rawBytes ByteLevel leaves the bytes
+// as they are.
+func newPreTokenizer(list []component, rawBytes bool) (preTokenizer, error) {
 	var before, after preTokenizers
 	stages := &before
-	for _, stage := range list {
-		p, err := stage.preTokenizer()
+	for _, c := range list {
+		p, err := c.preTokenizer()
 		if err != nil {
 			return nil, err
 		}
-		*stages = append(*stages, p)
-		if stage.kind != "ByteLevel" {
+		b, ok := p.(byteLevel)
+		if !ok {
+			*stages = append(*stages, p)
 			continue
 		}
-		if stages == &after {
-			return nil, stage.refuse("a second one: %s", only)
+		if !b.isIdle() {
+			*stages = append(*stages, b.cutter())
 		}
-		stages = &after
-	}
-	if stages == &before {
-		return nil, c.refuse("no ByteLevel: %s", only)
+		if rawBytes {
+			stages = &after
+		} else {
+			*stages = append(*stages, byteWriter{newAlphabet()})
+		}
 	}
 	if len(after) > 0 {
 		before = append(before, written{newAlphabet(), after})
 	}
+	if len(before) == 1 {
+		return before[0], nil
+	}
 	return before, nil
-}
-
-// flattenPreTokenizers lists the stages of nested Sequences in order.
-func flattenPreTokenizers(c component) ([]component, error) {
-	if c.kind != "Sequence" {
-		return []component{c}, nil
-	}
-	var f struct {
-		Type          string
-		Pretokenizers []json.RawMessage
-	}
-	if err := c.read(&f); err != nil {
-		return nil, err
-	}
-	children, err := c.children("pretokenizers", f.Pretokenizers)
-	if err != nil {
-		return nil, err
-	}
-	var list []component
-	for _, child := range children {
-		inner, err := flattenPreTokenizers(child)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, inner...)
-	}
-	return list, nil
 }
 
 // preTokenizer interprets one stage.
 func (c component) preTokenizer() (preTokenizer, error) {
 	switch c.kind {
 	case "ByteLevel":
-		var f byteLevelFields
+		return c.byteLevel()
+	case "Metaspace":
+		return c.metaspace()
+	case "Split":
+		return c.split()
+	case "CharDelimiterSplit":
+		var f struct {
+			Type      string
+			Delimiter singleRune
+		}
 		if err := c.read(&f); err != nil {
 			return nil, err
 		}
-		if f.AddPrefixSpace == nil {
-			return nil, c.refuse("add_prefix_space is missing")
-		}
-		p := byteLevel{prefixSpace: *f.AddPrefixSpace}
-		if f.UseRegex == nil || *f.UseRegex {
-			p.words = splitter{matcher: gpt2Words{}, behavior: isolated}
-		}
-		return p, nil
-	case "Split":
-		return c.split()
+		return splitter{matcher: literal(f.Delimiter.string()), behavior: removed}, f.Delimiter.check(c, "delimiter")
 	case "Digits":
 		var f struct {
 			Type       string
@@ -129,23 +110,46 @@ func (c component) preTokenizer() (preTokenizer, error) {
 		}
 		b, err := c.behavior(f.Behavior)
 		return splitter{matcher: runes(isPunctuation), behavior: b}, err
-	case "WhitespaceSplit":
-		err := c.read(&struct{ Type string }{})
-		return splitter{matcher: runes(isSpace), behavior: removed}, err
+	case "FixedLength":
+		return c.fixedLength()
 	}
-	return nil, c.unsupported()
+	return c.fixedPreTokenizer()
 }
 
-// preTokenizers applies stages in order, each to every piece of the one before.
+// fixedPreTokenizer interprets the stages without options.
+func (c component) fixedPreTokenizer() (p preTokenizer, err error) {
+	switch c.kind {
+	case "Whitespace":
+		p = splitter{matcher: newWordRuns(), behavior: removed, invert: true}
+	case "WhitespaceSplit":
+		p = splitter{matcher: runes(isSpace), behavior: removed}
+	case "BertPreTokenizer":
+		p = preTokenizers{
+			splitter{matcher: runes(isSpace), behavior: removed},
+			splitter{matcher: runes(isPunctuation), behavior: isolated},
+		}
+	case "UnicodeScripts":
+		p = scriptSplitter{}
+	default:
+		return nil, c.unsupported()
+	}
+	return p, c.read(&struct{ Type string }{})
+}
+
+// preTokenizers applies stages in order, each to every piece of the one
+// before; none leaves the text whole.
 type preTokenizers []preTokenizer
 
-func (s preTokenizers) split(dst []string, text string) []string {
-	if len(s) == 1 {
-		return s[0].split(dst, text)
+func (s preTokenizers) split(dst []piece, p piece) []piece {
+	if p.text == "" {
+		return dst
 	}
-	pieces := []string{text}
+	if len(s) == 0 {
+		return append(dst, p)
+	}
+	pieces := []piece{p}
 	for _, stage := range s[:len(s)-1] {
-		var next []string
+		next := make([]piece, 0, len(pieces)+8)
 		for _, p := range pieces {
 			next = stage.split(next, p)
 		}
@@ -153,55 +157,6 @@ func (s preTokenizers) split(dst []string, text string) []string {
 	}
 	for _, p := range pieces {
 		dst = s[len(s)-1].split(dst, p)
-	}
-	return dst
-}
-
-// byteLevel puts a space before every text that does not begin with one, if
-// the file asks for it, and cuts by GPT-2's pattern, if the file asks for it.
-type byteLevel struct {
-	prefixSpace bool
-	words       preTokenizer // nil: no cutting
-}
-
-func (b byteLevel) split(dst []string, text string) []string {
-	if b.prefixSpace && !strings.HasPrefix(text, " ") {
-		text = " " + text
-	}
-	if b.words == nil {
-		return append(dst, text)
-	}
-	return b.words.split(dst, text)
-}
-
-// written applies the stages behind ByteLevel, which see the characters that it
-// writes for bytes.
-type written struct {
-	alphabet *alphabet
-	stages   preTokenizers
-}
-
-func (w written) split(dst []string, text string) []string {
-	letters := make([]rune, len(text))
-	for i := range len(text) {
-		letters[i] = w.alphabet.runes[text[i]]
-	}
-	var buf []byte
-	for _, piece := range w.stages.split(nil, string(letters)) {
-		buf, _ = w.alphabet.decode(buf[:0], piece) // all of it is from the alphabet
-		dst = append(dst, string(buf))
-	}
-	return dst
-}
-
-// runes matches every single character of a class.
-type runes func(rune) bool
-
-func (in runes) match(dst []span, text string) []span {
-	for i, r := range text {
-		if in(r) {
-			dst = append(dst, span{i, i + utf8.RuneLen(r)})
-		}
 	}
 	return dst
 }

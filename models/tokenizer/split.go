@@ -1,6 +1,9 @@
 package tokenizer
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"unicode/utf8"
+)
 
 // span is a part of a text: bytes [start, end).
 type span struct{ start, end int }
@@ -34,31 +37,41 @@ type section struct {
 	matched bool
 }
 
-func (s splitter) split(dst []string, text string) []string {
+func (s splitter) split(dst []piece, p piece) []piece {
 	if s.behavior == isolated {
 		// Matches and gaps are pieces alike, whichever way invert turns them.
 		at := 0
-		for _, m := range s.matcher.match(nil, text) {
-			dst = appendPiece(dst, text, at, m.start)
-			dst = appendPiece(dst, text, m.start, m.end)
+		for _, m := range s.matcher.match(nil, p.text) {
+			dst = p.appendPart(dst, at, m.start)
+			dst = p.appendPart(dst, m.start, m.end)
 			at = m.end
 		}
-		return appendPiece(dst, text, at, len(text))
+		return p.appendPart(dst, at, len(p.text))
 	}
-	for _, c := range s.combine(s.sections(text)) {
-		if c.matched && s.behavior == removed {
-			continue
-		}
-		dst = appendPiece(dst, text, c.start, c.end)
+	if s.behavior == removed {
+		return s.remove(dst, p)
+	}
+	for _, c := range s.combine(s.sections(p.text)) {
+		dst = p.appendPart(dst, c.start, c.end)
 	}
 	return dst
 }
 
-func appendPiece(dst []string, text string, start, end int) []string {
-	if start == end {
+// remove drops the matches, or with invert what lies between them.
+func (s splitter) remove(dst []piece, p piece) []piece {
+	at := 0
+	for _, m := range s.matcher.match(nil, p.text) {
+		if s.invert {
+			dst = p.appendPart(dst, m.start, m.end)
+		} else {
+			dst = p.appendPart(dst, at, m.start)
+		}
+		at = m.end
+	}
+	if s.invert {
 		return dst
 	}
-	return append(dst, text[start:end])
+	return p.appendPart(dst, at, len(p.text))
 }
 
 // sections covers text with matches and the gaps between them.
@@ -94,7 +107,7 @@ func (s splitter) combine(list []section) []section {
 			joins = c.matched == previous
 		}
 		previous = c.matched
-		if s.behavior == removed || !joins || len(out) == 0 {
+		if !joins || len(out) == 0 {
 			out = append(out, c)
 			continue
 		}
@@ -114,8 +127,8 @@ func (c component) split() (preTokenizer, error) {
 	var f struct {
 		Type     string
 		Pattern  json.RawMessage
-		Behavior string
-		Invert   bool
+		Behavior *string
+		Invert   *bool
 	}
 	if err := c.read(&f); err != nil {
 		return nil, err
@@ -124,8 +137,11 @@ func (c component) split() (preTokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := c.behavior(f.Behavior)
-	return splitter{matcher: m, behavior: b, invert: f.Invert}, err
+	if f.Behavior == nil || f.Invert == nil {
+		return nil, c.refuse("behavior or invert are missing")
+	}
+	b, err := c.behavior(*f.Behavior)
+	return splitter{matcher: m, behavior: b, invert: *f.Invert}, err
 }
 
 func (c component) behavior(name string) (behavior, error) {
@@ -142,4 +158,16 @@ func (c component) behavior(name string) (behavior, error) {
 		return withNext, nil
 	}
 	return 0, c.refuse("unknown behavior %q", name)
+}
+
+// runes matches every single character of a class.
+type runes func(rune) bool
+
+func (in runes) match(dst []span, text string) []span {
+	for i, r := range text {
+		if in(r) {
+			dst = append(dst, span{i, i + utf8.RuneLen(r)})
+		}
+	}
+	return dst
 }

@@ -8,7 +8,7 @@ import "github.com/graft-gateway/graft/eft"
 type Stream struct {
 	tokenizer   *Tokenizer
 	skipSpecial bool
-	decoding    decoding
+	decoding    *decoding
 	out         []byte // reused between calls
 }
 
@@ -26,7 +26,9 @@ func (s *Stream) Push(id eft.Token) string {
 
 func (s *Stream) push(dst []byte, id eft.Token) []byte {
 	token, ok := s.tokenizer.token(id)
-	if !ok || s.skipSpecial && s.tokenizer.Special(id) {
+	// The reference asks for the token as the decoder gets it: a special token
+	// that normalisation changes is not left out.
+	if !ok || s.skipSpecial && s.tokenizer.special[token] {
 		return dst
 	}
 	return s.decoding.push(dst, token)

@@ -67,7 +67,7 @@ func TestInvalidUTF8IsRepaired(t *testing.T) {
 		// Byte by byte through the decoder it is the same.
 		var ids []eft.Token
 		for i := range len(raw) {
-			ids = append(ids, tok.model.(*byteBPE).symbols[raw[i]])
+			ids = append(ids, tok.model.(*bpe).symbols.(*byteSymbols).ids[raw[i]])
 		}
 		if got := tok.Decode(ids, false); got != want {
 			t.Errorf("the bytes %q decode to %q, want %q", raw, got, want)
@@ -77,7 +77,7 @@ func TestInvalidUTF8IsRepaired(t *testing.T) {
 
 func TestStreamHoldsUnfinishedCharacters(t *testing.T) {
 	tok := loadFamily(t, "gpt2")
-	symbols := tok.model.(*byteBPE).symbols
+	symbols := tok.model.(*bpe).symbols.(*byteSymbols).ids
 	s := tok.Stream(true)
 	end, _ := tok.ID("<|endoftext|>")
 	for _, step := range []struct {

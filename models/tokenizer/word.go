@@ -42,7 +42,7 @@ func (w *word) add(id eft.Token) {
 
 // merge applies rules, the lowest rank first and the leftmost among equals,
 // until none applies. Time n·log n: each merge removes a symbol and adds at most two candidates.
-func (w *word) merge(rules map[pair]rule) {
+func (w *word) merge(rules *ruleTable) {
 	for i := range w.symbols {
 		w.propose(int32(i), rules)
 	}
@@ -53,7 +53,7 @@ func (w *word) merge(rules map[pair]rule) {
 			continue
 		}
 		right := &w.symbols[left.next]
-		if r, ok := rules[newPair(left.id, right.id)]; !ok || r.id != best.id {
+		if r, ok := rules.get(left.id, right.id); !ok || r.id != best.id {
 			continue
 		}
 		left.id = best.id
@@ -70,12 +70,12 @@ func (w *word) merge(rules map[pair]rule) {
 }
 
 // propose queues the pair that starts at pos if a rule merges it.
-func (w *word) propose(pos int32, rules map[pair]rule) {
+func (w *word) propose(pos int32, rules *ruleTable) {
 	left := w.symbols[pos]
 	if left.next < 0 {
 		return
 	}
-	if r, ok := rules[newPair(left.id, w.symbols[left.next].id)]; ok {
+	if r, ok := rules.get(left.id, w.symbols[left.next].id); ok {
 		w.push(candidate{rank: r.rank, pos: pos, id: r.id})
 	}
 }
