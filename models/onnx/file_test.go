@@ -108,3 +108,27 @@ func TestHalfPrecision(t *testing.T) {
 		t.Errorf("infinities, not a number, minus zero: %v", got)
 	}
 }
+
+// FuzzOpen hands broken files to the whole of opening, ONNX Runtime included.
+func FuzzOpen(f *testing.F) {
+	for _, name := range []string{"double", "half"} {
+		data, err := os.ReadFile(model(name).Path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Add([]byte(lfs))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		before := testEnv.Counts()
+		s, err := OpenSession(testEnv, Source{Bytes: data}, Options{Provider: CPU, Context: 8})
+		if err == nil {
+			err = s.Close()
+		} else if s != nil {
+			t.Errorf("a session and %v", err)
+		}
+		if now := testEnv.Counts(); now != before {
+			t.Errorf("%+v alive after, %+v before: %v", now, before, err)
+		}
+	})
+}

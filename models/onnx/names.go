@@ -118,10 +118,10 @@ var aliens = []struct {
 	words []string
 	why   string
 }{
-	{[]string{"conv", "ssm", "recurrent", "rnn", "mamba", "rwkv", "state", "states"},
-		"it keeps a state of convolutions or of a recurrent layer, which cannot be cut back to an earlier token; only models whose layers all keep keys and values can be run"},
 	{[]string{"encoder", "cross"},
 		"it belongs to an encoder-decoder; only decoders that read nothing but text can be run"},
+	{[]string{"conv", "ssm", "recurrent", "rnn", "mamba", "rwkv", "state", "states"},
+		"it keeps a state of convolutions or of a recurrent layer, which cannot be cut back to an earlier token; only models whose layers all keep keys and values can be run"},
 	{[]string{"scale", "scales", "zp"},
 		"the cache is quantised; export the model with float16 or float32 keys and values"},
 	{[]string{"slot", "table", "tables"},
