@@ -23,7 +23,7 @@ type addedToken struct {
 // those that begin at one place.
 type addedMatcher struct {
 	nodes []addedNode // a trie of the contents; 0 is the root
-	first [256]bool  // the bytes that contents begin with
+	first [256]bool   // the bytes that contents begin with
 }
 
 type addedNode struct {
