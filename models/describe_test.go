@@ -225,3 +225,31 @@ func TestExternalDataBelongsToTheGraph(t *testing.T) {
 		}
 	}
 }
+
+// Whatever lies in a folder: Inspect finds fault with it exactly where reading it fails,
+// and begins with the same error.
+func FuzzInspect(f *testing.F) {
+	names := []string{"tokenizer.json", "config.json", "genai_config.json", "generation_config.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"}
+	for i, text := range []string{`{"model": {"type": "BPE"}}`, `{"max_position_embeddings": "x"}`, `{"model": 1}`, `[`, `{"chat_template": "{{"}`, `{"bos_token": []}`, `{{ raise_exception(messages) }}`, pointer} {
+		f.Add(i, []byte(text))
+	}
+	whole := maps.Clone(files(f, "small"))
+	delete(whole, "model.onnx")
+	f.Fuzz(func(t *testing.T, which int, text []byte) {
+		spoilt := maps.Clone(whole)
+		spoilt[names[uint(which)%uint(len(names))]] = &fstest.MapFile{Data: text}
+		folder := InMemory("spoilt", spoilt)
+		d := Inspect(nil, folder, Options{})
+		faults := slices.DeleteFunc(slices.Clone(d.Faults), func(x Fault) bool { return x.Part == PartGraph })
+		m, err := read(folder)
+		if err == nil {
+			err = m.setContext(0)
+		}
+		if (err != nil) != (len(faults) > 0) || err != nil && !strings.HasPrefix(err.Error(), faults[0].Err.Error()) {
+			t.Errorf("reading gives %v, inspecting %+v", err, faults)
+		}
+		if _, _, err := d.Try(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
