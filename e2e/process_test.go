@@ -164,11 +164,13 @@ func (p *process) metric(t *testing.T, name string) float64 {
 
 // TestStories runs the scripts in testdata/script, one behaviour each.
 func TestStories(t *testing.T) {
+	hub := hubOf(t)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("PATH", filepath.Dir(binary)+string(os.PathListSeparator)+env.Getenv("PATH"))
 			env.Setenv("FAMILY", filepath.Join(root, "models", "demo"))
+			env.Setenv("HF_ENDPOINT", hub.URL())
 			env.Setenv("BUSY", strings.TrimPrefix(shared.url, "http://"))
 			return nil
 		},

@@ -45,7 +45,7 @@ func (c *pull) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	h, err := hub.New(hub.Options{Endpoint: c.Endpoint, Token: token})
+	h, err := hub.New(hub.Options{Endpoint: c.Endpoint, Token: token, Retrying: lines{os.Stderr}.retrying})
 	if err != nil {
 		return err
 	}
@@ -219,8 +219,8 @@ func (c *pull) tell(w, notes io.Writer, p hub.Plan, dir string, r hub.Result) er
 	}
 	fmt.Fprintf(w, "%s holds %s of %s at %s: %s in %d files (%s).\n", folder, p.Variant.Name, p.Listing.Repository,
 		commitName(p.Listing), humanize.Bytes(uint64(out.Bytes)), len(r.Files), strings.Join(how, ", "))
-	fmt.Fprintf(w, "In a configuration:\n\n    bases: {large: {folder: %s%s}}\n\nor, as one of a pair, tuned: %s or untuned: %s%s\n",
-		quoted(folder), graph, quoted(folder), quoted(folder), graph)
+	fmt.Fprintf(w, "In a configuration, as a base or as one of a pair:\n\n    bases:   {large: {folder: %s%s}}\n    experts: {chat: {tuned: %s, untuned: FOLDER%s}}\n",
+		quoted(folder), graph, quoted(folder), graph)
 	return nil
 }
 

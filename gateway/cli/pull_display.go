@@ -36,7 +36,9 @@ func (lines) Begin(hub.File, int64)   {}
 func (lines) Advance(hub.File, int64) {}
 func (lines) close()                  {}
 
-func (l lines) Retry(_ hub.File, err error, wait time.Duration) {
+func (l lines) Retry(_ hub.File, err error, wait time.Duration) { l.retrying(err, wait) }
+
+func (l lines) retrying(err error, wait time.Duration) {
 	fmt.Fprintf(l.out, "%v; again in %v\n", err, wait.Round(100*time.Millisecond))
 }
 
@@ -55,7 +57,7 @@ type bars struct {
 
 	mu       sync.Mutex // guards what follows
 	files    map[string]*mpb.Bar
-	counted  map[string]bool  // files that total has in it
+	counted  map[string]bool // files that total has in it
 	total    int64
 	there    int64 // bytes that are there
 	received int64 // of them, those that came since began
@@ -84,7 +86,7 @@ func (b *bars) pace() string {
 	}
 	speed := float64(b.received) / elapsed.Seconds()
 	left := time.Duration(float64(b.total-b.there) / speed * float64(time.Second))
-	return fmt.Sprintf("%s/s, %v left", humanize.Bytes(uint64(speed)), left.Round(time.Second))
+	return fmt.Sprintf("%s/s, %v left", humanize.Bytes(uint64(speed+0.5)), left.Round(time.Second))
 }
 
 func (b *bars) Begin(f hub.File, have int64) {

@@ -24,6 +24,10 @@ type Options struct {
 	Idle     time.Duration // how long a server may send nothing; 0 is 30 s
 	Tries    int           // how many tries in a row may bring nothing; 0 is 6
 	MaxWait  time.Duration // the longest Retry-After that is waited for; 0 is 5 min
+
+	// Retrying is told of listings that are asked for again after a wait; nil tells
+	// nobody. For files there is the Observer.
+	Retrying func(err error, wait time.Duration)
 }
 
 // Hub speaks to one endpoint. It is safe for concurrent use.
@@ -61,6 +65,9 @@ func New(o Options) (*Hub, error) {
 	o.Tries = orDefault(o.Tries, 6)
 	o.MaxWait = orDefault(o.MaxWait, 5*time.Minute)
 	h := &Hub{options: o, endpoint: endpoint}
+	if o.Retrying == nil {
+		h.options.Retrying = func(error, time.Duration) {}
+	}
 	transport := bearer{h.endpoint, o.Token, o.Transport}
 	h.client = &http.Client{Transport: transport, CheckRedirect: checkRedirect}
 	h.direct = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}

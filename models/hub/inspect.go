@@ -7,29 +7,28 @@ import (
 	"net/url"
 	"path"
 	"strings"
-	"time"
 
 	"github.com/cenkalti/backoff/v6"
 )
 
-// inspect asks for every file that a model could want by HEAD, for servers that have
-// no tree.
-func (h *Hub) inspect(ctx context.Context, l *Listing, names []string) error {
-	for _, name := range names {
-		if !wanted(name) {
+// complete asks by HEAD for what the listing does not tell of the files that a model
+// could want.
+func (h *Hub) complete(ctx context.Context, l *Listing) error {
+	asked := 0
+	for i, f := range l.Files {
+		if f.Digest != "" || !wanted(f.Path) {
 			continue
 		}
-		if len(l.Files) == 500 {
-			return fmt.Errorf("%s has more than 500 graphs, and %s cannot list them", l.Repository, h.endpoint.Host)
+		if asked++; asked > 500 {
+			return fmt.Errorf("%s has more than 500 files whose sizes and hashes %s does not list", l.Repository, h.endpoint.Host)
 		}
-		if err := checkPath(name); err != nil {
+		if err := checkPath(f.Path); err != nil {
 			return err
 		}
-		f, err := h.head(ctx, l, name)
-		if err != nil {
+		var err error
+		if l.Files[i], err = h.head(ctx, l, f.Path); err != nil {
 			return err
 		}
-		l.Files = append(l.Files, f)
 	}
 	return nil
 }
@@ -67,7 +66,7 @@ func (h *Hub) head(ctx context.Context, l *Listing, name string) (f File, err er
 			return err
 		}
 		return backoff.Permanent(fmt.Errorf("%s: redirected 10 times", about))
-	}, func(error, time.Duration) {})
+	}, h.options.Retrying)
 	return f, err
 }
 

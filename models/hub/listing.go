@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
-	"time"
 
 	"github.com/cenkalti/backoff/v6"
 )
@@ -57,11 +56,13 @@ func (h *Hub) List(ctx context.Context, repository, revision string) (*Listing, 
 	err := h.tree(ctx, l)
 	switch {
 	case lacks(err) && missing == nil && len(siblings) > 0:
-		err = h.inspect(ctx, l, siblings)
+		l.Files = siblings
 	case lacks(err) && missing != nil:
-		err = missing // neither answer: it is the repository that is not there
+		return nil, missing // neither answers: it is the repository that is not there
+	case err != nil:
+		return nil, err
 	}
-	if err != nil {
+	if err := h.complete(ctx, l); err != nil {
 		return nil, err
 	}
 	if n := len(l.Variants()); n > maxGraphs {
@@ -79,17 +80,21 @@ func lacks(err error) bool {
 }
 
 // commitOf pins l to a commit and returns the names of all files.
-func (h *Hub) commitOf(ctx context.Context, l *Listing) ([]string, error) {
+func (h *Hub) commitOf(ctx context.Context, l *Listing) (siblings []File, err error) {
 	about := subject{repository: l.Repository, revision: l.Revision}
-	var siblings []string
-	_, err := h.ask(ctx, h.endpoint.String()+"/api/models/"+l.Repository+"/revision/"+url.PathEscape(l.Revision), about, func(body []byte) (err error) {
+	decode := func(body []byte) (err error) {
 		l.Commit, siblings, err = decodeInfo(body)
 		return err
-	})
+	}
+	model := h.endpoint.String() + "/api/models/" + l.Repository
+	_, err = h.ask(ctx, model+"/revision/"+url.PathEscape(l.Revision), about, decode)
+	if lacks(err) && l.Revision == "main" {
+		_, err = h.ask(ctx, model, about, decode)
+	}
 	return siblings, err
 }
 
-func decodeInfo(body []byte) (sha string, siblings []string, err error) {
+func decodeInfo(body []byte) (sha string, siblings []File, err error) {
 	var info struct {
 		SHA      string `json:"sha"`
 		Siblings []struct {
@@ -103,7 +108,7 @@ func decodeInfo(body []byte) (sha string, siblings []string, err error) {
 		return "", nil, fmt.Errorf("sha is %q, no commit", info.SHA)
 	}
 	for _, s := range info.Siblings {
-		siblings = append(siblings, s.Name)
+		siblings = append(siblings, File{Path: s.Name})
 	}
 	return info.SHA, siblings, nil
 }
@@ -134,7 +139,8 @@ func (h *Hub) tree(ctx context.Context, l *Listing) error {
 	return nil
 }
 
-// decodeTree reads one page. What is no file (a folder, a submodule) is left out.
+// decodeTree reads one page. What is no file (a folder, a submodule) is left out. Where
+// the size or the hash is not told, the digest is empty.
 func decodeTree(body []byte) ([]File, error) {
 	var entries []struct {
 		Type, Path, OID string
@@ -159,11 +165,9 @@ func decodeTree(body []byte) ([]File, error) {
 				size = e.LFS.Size
 			}
 		}
-		digest, ok := parseDigest(oid)
-		if !ok || size == nil || *size < 0 {
-			return nil, fmt.Errorf("the entry of %q has no size or no hash", e.Path)
+		if digest, ok := parseDigest(oid); ok && size != nil && *size >= 0 {
+			f.Size, f.Digest = *size, digest
 		}
-		f.Size, f.Digest = *size, digest
 		files = append(files, f)
 	}
 	return files, nil
@@ -228,6 +232,6 @@ func (h *Hub) ask(ctx context.Context, address string, about subject, decode fun
 		}
 		header = response.Header
 		return nil
-	}, func(error, time.Duration) {})
+	}, h.options.Retrying)
 	return header, err
 }

@@ -52,7 +52,7 @@ type Pulled struct {
 func (h *Hub) Pull(ctx context.Context, p Plan, dir string, o Observer) (Result, error) {
 	result := Result{Notes: p.Notes}
 	for _, f := range p.Files {
-		if err := checkFile(f); err != nil {
+		if err := checkPath(f.Path); err != nil {
 			return result, err
 		}
 	}
@@ -72,21 +72,11 @@ func (h *Hub) Pull(ctx context.Context, p Plan, dir string, o Observer) (Result,
 	if err := h.fetchAll(ctx, p, root, p.Files, o, &result); err != nil {
 		return result, err
 	}
-	more, err := unnamed(p, root, &result)
+	more, err := h.unnamed(ctx, p, root, &result)
 	if err != nil || len(more) == 0 {
 		return result, err
 	}
 	return result, h.fetchAll(ctx, p, root, more, o, &result)
-}
-
-func checkFile(f File) error {
-	if err := checkPath(f.Path); err != nil {
-		return err
-	}
-	if _, ok := parseDigest(string(f.Digest)); !ok || f.Size < 0 {
-		return fmt.Errorf("%s has no hash or no size in the listing", f.Path)
-	}
-	return nil
 }
 
 // lock keeps a second process out of the folder until unlock, or the end of this one.
@@ -143,7 +133,7 @@ func (h *Hub) fetchAll(ctx context.Context, p Plan, root *os.Root, files []File,
 
 // unnamed finds the files that the graph says its weights are in and that its name did
 // not tell. A graph without its weights would be found out only when it is served.
-func unnamed(p Plan, root *os.Root, result *Result) ([]File, error) {
+func (h *Hub) unnamed(ctx context.Context, p Plan, root *os.Root, result *Result) ([]File, error) {
 	graph := p.Variant.Graph.Path
 	f, err := root.Open(graph)
 	if err != nil {
@@ -166,8 +156,13 @@ func unnamed(p Plan, root *os.Root, result *Result) ([]File, error) {
 			continue
 		}
 		f, ok := p.Listing.file(name)
-		if !ok || checkPath(path.Clean(location)) != nil || checkFile(f) != nil {
+		if !ok || checkPath(path.Clean(location)) != nil {
 			return nil, fmt.Errorf("%s keeps weights in a file %q beside it, which %s does not have: the export is not complete, choose another with --variant", graph, location, p.Listing.Repository)
+		}
+		if f.Digest == "" {
+			if f, err = h.head(ctx, p.Listing, name); err != nil {
+				return nil, err
+			}
 		}
 		more = append(more, f)
 	}

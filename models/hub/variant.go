@@ -2,7 +2,6 @@ package hub
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"path"
 	"regexp"
@@ -73,8 +72,12 @@ func graphsOf(name string) []string {
 // The graphs that are a whole decoder with its cache, best first.
 func decoders() []string { return []string{"model", "decoder_model_merged"} }
 
+// plain is the flavour of a graph whose name has none. It may hold weights of any
+// kind, and is fp32 only by habit.
+const plain = "fp32"
+
 // flavour is how exporters tell what a graph was quantised to: onnx/model_q4f16.onnx
-// is q4f16, onnx/model.onnx is fp32. Other names have none.
+// is q4f16. Names that are no decoder's have no flavour.
 func flavour(graph string) (decoder, name string) {
 	folder, base := path.Split(graph)
 	if folder != "" && folder != "onnx/" {
@@ -83,7 +86,7 @@ func flavour(graph string) (decoder, name string) {
 	base = strings.TrimSuffix(base, ".onnx")
 	for _, decoder := range decoders() {
 		if base == decoder {
-			return decoder, "fp32"
+			return decoder, plain
 		}
 		if rest, ok := strings.CutPrefix(base, decoder+"_"); ok && (decoder != "model" || !strings.HasPrefix(rest, "merged")) {
 			return decoder, rest
@@ -96,7 +99,7 @@ func flavour(graph string) (decoder, name string) {
 func shortName(all []Variant, graph string) string {
 	_, name := flavour(graph)
 	for _, candidate := range []string{name, path.Base(path.Dir(graph)), path.Dir(graph)} {
-		if candidate == "" || candidate == "." || candidate == "onnx" {
+		if candidate == "" || candidate == "." || candidate == "onnx" || candidate == plain {
 			continue
 		}
 		if found := matching(all, candidate); len(found) == 1 && found[0].Graph.Path == graph {
@@ -157,20 +160,17 @@ func preferred(found []Variant) []Variant {
 	return found
 }
 
-// ErrNoGraph is a repository without any ONNX graph.
-var ErrNoGraph = errors.New("no ONNX graph")
-
 // Choose finds a variant by name. An empty name is the plain one, model.onnx, or the
 // only one that there is.
 func (l *Listing) Choose(name string) (Variant, error) {
 	all := l.Variants()
 	if len(all) == 0 {
-		return Variant{}, fmt.Errorf("%s has %w: export one with\n\n    pip install 'optimum[onnx]'\n    optimum-cli export onnx --model %s --task text-generation-with-past ./models/%s\n\nand name that folder in the configuration, or look for the model under https://huggingface.co/onnx-community",
-			l.Repository, ErrNoGraph, l.Repository, path.Base(l.Repository))
+		return Variant{}, fmt.Errorf("%s has no ONNX graph: export one with\n\n    pip install 'optimum[onnx]'\n    optimum-cli export onnx --model %s --task text-generation-with-past ./models/%s\n\nand name that folder in the configuration, or look for the model under https://huggingface.co/onnx-community",
+			l.Repository, l.Repository, path.Base(l.Repository))
 	}
 	asked := name
 	if asked == "" {
-		asked = "fp32"
+		asked = plain
 	}
 	found := matching(all, asked)
 	if name == "" && len(found) != 1 {

@@ -51,7 +51,7 @@ func TestVariantsAreChosenByName(t *testing.T) {
 		"a path from a shell":            {onnxCommunity(), "./onnx/model_fp16.onnx", "onnx/model_fp16.onnx"},
 		"a file's name":                  {onnxCommunity(), "model_bnb4.onnx", "onnx/model_bnb4.onnx"},
 		"a file's name without end":      {onnxCommunity(), "model_bnb4", "onnx/model_bnb4.onnx"},
-		"none such":                      {onnxCommunity(), "q3", "!has no variant q3: choose another with --variant\n    fp32         2.0 MB  onnx/model.onnx\n    bnb4         1.0 MB  onnx/model_bnb4.onnx\n    fp16         3.0 MB"},
+		"none such":                      {onnxCommunity(), "q3", "!has no variant q3: choose another with --variant\n    onnx/model.onnx    2.0 MB  onnx/model.onnx\n    bnb4               1.0 MB  onnx/model_bnb4.onnx\n    fp16               3.0 MB"},
 		"an odd name":                    {onnxCommunity(), "\x1b[2J", `!has no variant \x1b[2J`},
 		"merged where there is no other": {merged, "", "onnx/decoder_model_merged.onnx"},
 		"merged, quantised":              {merged, "q4", "onnx/decoder_model_merged_q4.onnx"},

@@ -88,7 +88,7 @@ func (s *Server) info(w http.ResponseWriter, r *http.Request, repo Repo) {
 			siblings = append(siblings, sibling{e.Path})
 		}
 	}
-	writeJSON(w, map[string]any{"id": repo.Name, "modelId": repo.Name, "sha": repo.Commit(), "private": repo.Private, "gated": repo.Gated, "siblings": siblings})
+	writeJSON(w, map[string]any{"id": repo.Name, "modelId": repo.Name, "sha": repo.commit, "private": repo.Private, "gated": repo.Gated, "siblings": siblings})
 }
 
 func (s *Server) tree(w http.ResponseWriter, r *http.Request, repo Repo) {
@@ -109,13 +109,18 @@ func (s *Server) tree(w http.ResponseWriter, r *http.Request, repo Repo) {
 		}
 		entries = top
 	}
+	for i := range entries {
+		if s.NoHashes {
+			entries[i].OID, entries[i].LFS = "", nil
+		}
+	}
 	from, _ := strconv.Atoi(r.URL.Query().Get("cursor"))
 	from = min(max(from, 0), len(entries))
 	if end := from + s.PageSize; s.PageSize > 0 && end < len(entries) {
 		entries = entries[:end]
 		w.Header().Set("Link", fmt.Sprintf(`<http://%s%s?recursive=true&limit=%d&cursor=%d>; rel="next"`, r.Host, r.URL.EscapedPath(), s.PageSize, end))
 	}
-	w.Header().Set("X-Repo-Commit", repo.Commit())
+	w.Header().Set("X-Repo-Commit", repo.commit)
 	writeJSON(w, entries[from:])
 }
 
@@ -128,21 +133,21 @@ func writeJSON(w http.ResponseWriter, v any) {
 func (s *Server) file(w http.ResponseWriter, r *http.Request, repo Repo, escaped string, redirect bool) {
 	name, _ := url.PathUnescape(escaped)
 	content, ok := repo.Files[name]
-	w.Header().Set("X-Repo-Commit", repo.Commit())
+	w.Header().Set("X-Repo-Commit", repo.commit)
 	switch {
 	case !ok:
 		refuse(w, http.StatusNotFound, "EntryNotFound", "Entry not found")
 	case large(name):
-		w.Header().Set("X-Linked-Etag", `"`+sha256Hex(content)+`"`)
+		w.Header().Set("X-Linked-Etag", `"`+repo.digest(name)+`"`)
 		w.Header().Set("X-Linked-Size", strconv.Itoa(len(content)))
-		at := url.URL{Scheme: "http", Host: s.address[1], Path: "/" + repo.Name + "/" + sha256Hex(content), RawQuery: url.Values{"file": {name}, "Signature": {"secret"}}.Encode()}
+		at := url.URL{Scheme: "http", Host: s.address[1], Path: "/" + repo.Name + "/" + repo.digest(name), RawQuery: url.Values{"file": {name}, "Signature": {"secret"}}.Encode()}
 		http.Redirect(w, r, at.String(), http.StatusFound)
 	case redirect:
-		w.Header().Set("X-Linked-Etag", `"`+gitSHA1(content)+`"`)
+		w.Header().Set("X-Linked-Etag", `"`+repo.digest(name)+`"`)
 		w.Header().Set("X-Linked-Size", strconv.Itoa(len(content)))
-		http.Redirect(w, r, "/api/resolve-cache/models/"+repo.Name+"/"+repo.Commit()+"/"+escaped, http.StatusTemporaryRedirect)
+		http.Redirect(w, r, "/api/resolve-cache/models/"+repo.Name+"/"+repo.commit+"/"+escaped, http.StatusTemporaryRedirect)
 	default:
-		w.Header().Set("ETag", `"`+gitSHA1(content)+`"`)
+		w.Header().Set("ETag", `"`+repo.digest(name)+`"`)
 		s.send(w, r, name, content)
 	}
 }
@@ -155,7 +160,7 @@ func (s *Server) store(w http.ResponseWriter, r *http.Request) {
 	}
 	for _, repo := range s.repos {
 		name := r.URL.Query().Get("file")
-		if content, ok := repo.Files[name]; ok && r.URL.Path == "/"+repo.Name+"/"+sha256Hex(content) {
+		if content, ok := repo.Files[name]; ok && r.URL.Path == "/"+repo.Name+"/"+repo.digest(name) {
 			w.Header().Set("ETag", fmt.Sprintf(`"%x-%d"`, len(content), 1))
 			s.send(w, r, name, content)
 			return

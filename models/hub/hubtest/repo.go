@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 )
@@ -22,6 +23,9 @@ type Repo struct {
 	Tags    []string // names of the commit beside main
 	// Alter, if there is one, changes what the listing says of each file.
 	Alter func(*Entry)
+
+	commit string  // both are worked out when a server starts
+	listed []Entry // with the true sizes and hashes
 }
 
 // Entry is a file as the listing has it.
@@ -50,7 +54,7 @@ func (r Repo) Commit() string {
 }
 
 func (r Repo) has(revision string) bool {
-	return revision == "main" || revision == r.Commit() || slices.Contains(r.Tags, revision)
+	return revision == "main" || revision == r.commit || slices.Contains(r.Tags, revision)
 }
 
 // large files lie in the storage.
@@ -69,10 +73,9 @@ func pointer(content []byte) []byte {
 	return fmt.Appendf(nil, "version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize %d\n", sha256Hex(content), len(content))
 }
 
-// entries are the listing: files and, before them, their folders.
-func (r Repo) entries() []Entry {
-	var files []Entry
-	folders := map[string]bool{}
+// prepared works out what every answer needs.
+func (r Repo) prepared() Repo {
+	r.commit = r.Commit()
 	for _, name := range slices.Sorted(maps.Keys(r.Files)) {
 		content := r.Files[name]
 		e := Entry{Type: "file", OID: gitSHA1(content), Size: int64(len(content)), Path: name}
@@ -80,19 +83,41 @@ func (r Repo) entries() []Entry {
 			p := pointer(content)
 			e.OID, e.LFS = gitSHA1(p), &LFS{OID: sha256Hex(content), Size: e.Size, PointerSize: len(p)}
 		}
+		r.listed = append(r.listed, e)
+	}
+	return r
+}
+
+// digest is the hash that a file is known by.
+func (r Repo) digest(name string) string {
+	for _, e := range r.listed {
+		switch {
+		case e.Path != name:
+		case e.LFS != nil:
+			return e.LFS.OID
+		default:
+			return e.OID
+		}
+	}
+	return ""
+}
+
+// entries are the listing: folders, and files as Alter has them.
+func (r Repo) entries() []Entry {
+	var folders, files []Entry
+	for _, e := range r.listed {
+		if folder := path.Dir(e.Path); folder != "." && !slices.ContainsFunc(folders, func(f Entry) bool { return f.Path == folder }) {
+			folders = append(folders, Entry{Type: "directory", OID: gitSHA1([]byte(folder)), Path: folder})
+		}
+		if e.LFS != nil {
+			e.LFS = &LFS{OID: e.LFS.OID, Size: e.LFS.Size, PointerSize: e.LFS.PointerSize}
+		}
 		if r.Alter != nil {
 			r.Alter(&e)
 		}
 		files = append(files, e)
-		if i := strings.LastIndexByte(name, '/'); i > 0 {
-			folders[name[:i]] = true
-		}
 	}
-	var all []Entry
-	for _, name := range slices.Sorted(maps.Keys(folders)) {
-		all = append(all, Entry{Type: "directory", OID: gitSHA1([]byte(name)), Path: name})
-	}
-	return append(all, files...)
+	return append(folders, files...)
 }
 
 // refuse answers as the Hub does: a code, a message, and a status that does not tell

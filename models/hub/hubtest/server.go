@@ -26,6 +26,7 @@ type Server struct {
 	Token      string // that gated and private repositories are read with; another one is refused
 	PageSize   int    // entries of a listing's page; 0 is all on one
 	NoTree     bool   // as some mirrors: no listing with sizes and hashes
+	NoHashes   bool   // a listing without hashes
 	NoRevision bool   // as some mirrors: branches are not resolved to commits
 	Direct     bool   // small files come without a redirect, as those of private repositories do
 
@@ -77,7 +78,7 @@ func Listen(repos ...Repo) (*Server, error) {
 func newServer(repos []Repo) *Server {
 	s := &Server{repos: map[string]Repo{}, faults: map[string][]Fault{}}
 	for _, r := range repos {
-		s.repos[r.Name] = r
+		s.repos[r.Name] = r.prepared()
 	}
 	s.hub = &http.Server{Handler: s.seeing(false, s.answer), ReadHeaderTimeout: time.Minute}
 	s.cdn = &http.Server{Handler: s.seeing(true, s.store), ReadHeaderTimeout: time.Minute}
