@@ -118,6 +118,9 @@ func sequence(v value) (int, func(int) value) {
 		return len(v), func(i int) value { return v[i] }
 	case *intRange:
 		return v.len(), v.at
+	case *group:
+		pair := v.pair()
+		return len(pair), func(i int) value { return pair[i] }
 	}
 	return 0, nil
 }
@@ -161,10 +164,10 @@ func (r *render) slice(of value, parts [3]value) (value, error) {
 	for i := range items {
 		items[i] = at(start + i*step)
 	}
-	if _, ok := of.(tuple); ok {
-		return tuple(items), nil
+	if _, ok := of.(*list); ok {
+		return &list{items}, nil
 	}
-	return &list{items}, nil
+	return tuple(items), nil
 }
 
 // unsliceable is the error of slicing of, and otherwise if it can be sliced. A

@@ -161,10 +161,37 @@ type (
 		call   *callExpr
 		caller *macroDef
 	}
-	// generationStmt marks what the assistant says; it prints its body.
+	// generationStmt marks what the assistant says. It is a call block that prints
+	// its body, and so a macro.
 	generationStmt struct {
 		pos
+		macro *macroDef
+	}
+	// blockStmt is {% block name scoped required %}: without inheritance its body
+	// is printed where it stands, and again by self.name().
+	blockStmt struct {
+		pos
+		name             string
+		scoped, required bool
+		body             block
+	}
+	autoescapeStmt struct {
+		pos
+		on   expr
 		body block
+	}
+	// outputStmt is {% print a, b %}.
+	outputStmt struct {
+		pos
+		items []expr
+	}
+	// loadStmt is include, import, from or extends. There is nothing to load
+	// from, so it fails where it is reached; targets are the names it would set.
+	loadStmt struct {
+		pos
+		tag     string
+		of      expr
+		targets []string
 	}
 	breakStmt    struct{ pos }
 	continueStmt struct{ pos }

@@ -166,6 +166,8 @@ type macro struct {
 	def   *macroDef
 	scope *scope
 	name  string // empty for the body of a call block
+	// autoescape is what it was where the macro was defined.
+	autoescape bool
 }
 
 // callMacro runs m's body in a scope of its own and returns what it printed.
@@ -208,10 +210,11 @@ func (r *render) callMacro(m *macro, a arguments) (value, error) {
 		}
 	}
 	out := r.meter.output()
-	if _, err := r.run(def.body.stmts, in, out); err != nil {
-		return nil, err
-	}
-	return str(out.String()), nil
+	outside := r.autoescape
+	r.autoescape = m.autoescape
+	_, err := r.run(def.body.stmts, in, out)
+	r.autoescape = outside
+	return r.marked(out.String()), err
 }
 
 // special gives a macro the names caller, kwargs and varargs if its body uses

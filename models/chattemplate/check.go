@@ -13,15 +13,19 @@ import "slices"
 // Filters and tests are therefore guarded inside an if, its condition included,
 // and inside a conditional expression, but not in a loop or macro in there. Calls
 // of unknown functions, which the reference never refuses in advance, are
-// guarded by anything conditional around them.
+// guarded by anything around them that need not run: a branch, a loop, a macro,
+// the right side of and and or.
 type checker struct {
 	bound map[string]bool
 }
 
 type guard struct{ names, calls bool }
 
-// inner is the guard of a loop's or macro's body.
+// inner is the guard of a body that always runs.
 func (g guard) inner() guard { return guard{calls: g.calls} }
+
+// later is the guard of a body that need not run.
+func later() guard { return guard{calls: true} }
 
 // conditional is the guard of a branch.
 func conditional() guard { return guard{names: true, calls: true} }
@@ -58,7 +62,7 @@ func (c *checker) stmt(st stmt, g guard) error {
 	case *ifStmt:
 		return first(c.expr(n.test, conditional()), c.stmts(n.body, conditional()), c.stmts(n.not, conditional()))
 	case *forStmt:
-		return first(c.expr(n.iter, g), c.expr(n.test, g.inner()), c.stmts(n.body.stmts, g.inner()), c.stmts(n.otherwise.stmts, g.inner()))
+		return first(c.expr(n.iter, g), c.expr(n.test, later()), c.stmts(n.body.stmts, later()), c.stmts(n.otherwise.stmts, later()))
 	case *setStmt:
 		return c.expr(n.of, g)
 	case *setBlockStmt:
@@ -73,11 +77,23 @@ func (c *checker) stmt(st stmt, g guard) error {
 		}
 		return c.stmts(n.body.stmts, g.inner())
 	case *macroStmt:
-		return c.macro(n.macro, g.inner())
+		return c.macro(n.macro, later())
 	case *callStmt:
-		return first(c.expr(n.call, g), c.macro(n.caller, g.inner()))
+		return first(c.expr(n.call, g), c.macro(n.caller, later()))
 	case *generationStmt:
+		return c.macro(n.macro, g.inner())
+	case *blockStmt:
 		return c.stmts(n.body.stmts, g.inner())
+	case *autoescapeStmt:
+		return first(c.expr(n.on, g), c.stmts(n.body.stmts, g.inner()))
+	case *outputStmt:
+		for _, e := range n.items {
+			if err := c.expr(e, g); err != nil {
+				return err
+			}
+		}
+	case *loadStmt:
+		return c.expr(n.of, g)
 	}
 	return nil
 }
@@ -107,12 +123,11 @@ func (c *checker) expr(e expr, g guard) error {
 	if _, ok := e.(*condExpr); ok {
 		g = conditional()
 	}
+	if b, ok := e.(*binaryExpr); ok && (b.op == "and" || b.op == "or") {
+		return first(c.expr(b.left, g), c.expr(b.right, guard{names: g.names, calls: true}))
+	}
 	if message := c.unknown(e, g); message != "" {
 		return &SyntaxError{Line: e.at(), Message: message}
-	}
-	if n, ok := e.(*nameExpr); ok && n.name == "self" && !c.bound["self"] {
-		// It stands for the blocks of template inheritance.
-		return &SyntaxError{Line: n.at(), Message: "the name 'self' is not supported in chat templates"}
 	}
 	var err error
 	parts(e, func(x expr) {

@@ -25,6 +25,7 @@ func (r *render) compare(op string, left, right value) (bool, error) {
 
 // equal is Python's ==: numbers of different types can be equal, other types not.
 func (r *render) equal(left, right value) (bool, error) {
+	left, right = plainPair(left), plainPair(right)
 	if err := r.enter(); err != nil {
 		return false, err
 	}
@@ -69,11 +70,23 @@ func (r *render) equal(left, right value) (bool, error) {
 		b, ok := right.(*intRange)
 		return ok && equalRanges(a, b), nil
 	case *view:
-		if _, ok := right.(*view); ok {
-			return false, fail(notSupported, "comparing %s; use the filter list", a.kind)
+		b, ok := right.(*view)
+		if ok && a.kind != "dict_values" && b.kind != "dict_values" {
+			if a.of.len() != b.of.len() {
+				return false, nil
+			}
+			return r.within(a, b)
 		}
 	}
 	return identical(left, right), nil
+}
+
+// plainPair makes a group the tuple that it is.
+func plainPair(v value) value {
+	if g, ok := v.(*group); ok {
+		return g.pair()
+	}
+	return v
 }
 
 func equalRanges(a, b *intRange) bool {
@@ -99,6 +112,16 @@ func (r *render) equalItems(a, b []value) (bool, error) {
 	}
 	for i := range a {
 		if same, err := r.equal(a[i], b[i]); err != nil || !same {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// within says whether every item of view a is in view b.
+func (r *render) within(a, b *view) (bool, error) {
+	for i := range a.of.entries {
+		if ok, err := r.contains(b, a.at(i)); err != nil || !ok {
 			return false, err
 		}
 	}
@@ -158,6 +181,7 @@ func compareIntFloat(a *big.Int, f float64) (int, bool) {
 
 // order is < <= > >=.
 func (r *render) order(op string, left, right value) (bool, error) {
+	left, right = plainPair(left), plainPair(right)
 	if err := r.enter(); err != nil {
 		return false, err
 	}
@@ -186,11 +210,30 @@ func (r *render) order(op string, left, right value) (bool, error) {
 		}
 	case *undefined:
 		return false, x.err()
+	case *view:
+		if y, ok := right.(*view); ok && x.kind != "dict_values" && y.kind != "dict_values" {
+			return r.orderViews(op, x, y)
+		}
 	}
 	if u, ok := right.(*undefined); ok {
 		return false, u.err()
 	}
 	return false, fail(typeError, "'%s' not supported between instances of '%s' and '%s'", op, typeName(left), typeName(right))
+}
+
+// orderViews orders views as sets: a smaller one is within a larger one.
+func (r *render) orderViews(op string, a, b *view) (bool, error) {
+	if op[0] == '>' {
+		a, b = b, a
+	}
+	most := b.of.len()
+	if len(op) == 1 {
+		most--
+	}
+	if a.of.len() > most {
+		return false, nil
+	}
+	return r.within(a, b)
 }
 
 func holds(op string, c int) bool {

@@ -1,6 +1,7 @@
 package chattemplate
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"math/big"
@@ -108,6 +109,8 @@ func hashAt(v value, depth int) (string, error) {
 		return hashFloat(float64(v)), nil
 	case *undefined:
 		return "u", nil
+	case *group:
+		return hashAt(v.pair(), depth)
 	case tuple:
 		if depth >= maxKeyDepth {
 			return "", &LimitError{What: "tuples in each other in a dict key", Max: maxKeyDepth}
@@ -126,10 +129,22 @@ func hashAt(v value, depth int) (string, error) {
 			}
 		}
 		return sb.String(), nil
-	case *list, *dict, *view:
+	case *intRange:
+		if n := v.len(); n == 0 {
+			return "r", nil
+		} else if n == 1 {
+			return fmt.Sprintf("r%d", v.start), nil
+		}
+		return fmt.Sprintf("r%d:%d:%d", v.start, v.at(v.len()-1), v.step), nil
+	case *list, *dict:
 		return "", fail(typeError, "unhashable type: '%s'", typeName(v))
+	case *view:
+		if v.kind != "dict_values" {
+			return "", fail(typeError, "unhashable type: '%s'", v.kind)
+		}
 	}
-	return "", fail(notSupported, "a %s as a dict key", typeName(v))
+	// Any other object is equal to itself only.
+	return fmt.Sprintf("p%p", v), nil
 }
 
 func hashFloat(f float64) string {

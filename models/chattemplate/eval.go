@@ -9,6 +9,12 @@ type render struct {
 	meter
 	data *dict
 	now  time.Time
+	// root is the scope of the whole template, which blocks see.
+	root   *scope
+	blocks map[string]*blockStmt
+	// autoescape says that what is printed is escaped, as nothing but the tag of
+	// that name asks for.
+	autoescape bool
 }
 
 // scope holds the names of one block. Reading looks outwards, writing stays.
@@ -89,15 +95,14 @@ func (r *render) stmt(st stmt, s *scope, out *builder) (signal, error) {
 	case *dataStmt:
 		return proceed, out.write(n.text)
 	case *printStmt:
-		v, err := r.eval(n.of, s)
-		if err != nil {
-			return proceed, err
+		return proceed, r.print(n.of, s, out)
+	case *outputStmt:
+		for _, e := range n.items {
+			if err := r.print(e, s, out); err != nil {
+				return proceed, err
+			}
 		}
-		text, err := r.text(v)
-		if err != nil {
-			return proceed, err
-		}
-		return proceed, out.write(text)
+		return proceed, nil
 	case *ifStmt:
 		v, err := r.eval(n.test, s)
 		if err != nil {
@@ -120,8 +125,13 @@ func (r *render) stmt(st stmt, s *scope, out *builder) (signal, error) {
 		}
 		return proceed, r.assign(n.target, v, s)
 	case *macroStmt:
-		s.set(n.macro.name, &macro{def: n.macro, scope: s, name: n.macro.name})
+		s.set(n.macro.name, &macro{def: n.macro, scope: s, name: n.macro.name, autoescape: r.autoescape})
 		return proceed, nil
+	case *loadStmt:
+		if _, err := r.eval(n.of, s); err != nil {
+			return proceed, err
+		}
+		return proceed, fail(typeError, "no loader for this environment specified (the tag %s)", quoted(n.tag))
 	case *breakStmt:
 		return breaking, nil
 	case *continueStmt:
@@ -130,19 +140,41 @@ func (r *render) stmt(st stmt, s *scope, out *builder) (signal, error) {
 	return r.blockStmt(st, s, out)
 }
 
+// print writes an expression's text.
+func (r *render) print(e expr, s *scope, out *builder) error {
+	v, err := r.eval(e, s)
+	if err != nil {
+		return err
+	}
+	return r.write(v, out)
+}
+
+func (r *render) write(v value, out *builder) error {
+	text, err := r.text(v)
+	if r.autoescape && err == nil {
+		text, err = r.safeText(v)
+	}
+	if err != nil {
+		return err
+	}
+	return out.write(text)
+}
+
+// marked is text that a template's own body made: safe where text is escaped.
+func (r *render) marked(s string) value {
+	if r.autoescape {
+		return markup(s)
+	}
+	return str(s)
+}
+
 // blockStmt executes the statements that give their body a scope.
 func (r *render) blockStmt(st stmt, s *scope, out *builder) (signal, error) {
 	switch n := st.(type) {
 	case *setBlockStmt:
 		return r.captured(n.body, n.filter, s, func(v value) error { return r.assign(n.target, v, s) })
 	case *filterStmt:
-		return r.captured(n.body, n.filter, s, func(v value) error {
-			text, err := r.text(v)
-			if err != nil {
-				return err
-			}
-			return out.write(text)
-		})
+		return r.captured(n.body, n.filter, s, func(v value) error { return r.write(v, out) })
 	case *withStmt:
 		in := s.inner(n.body.hidden)
 		for i, t := range n.targets {
@@ -156,19 +188,77 @@ func (r *render) blockStmt(st stmt, s *scope, out *builder) (signal, error) {
 		}
 		return r.run(n.body.stmts, in, out)
 	case *generationStmt:
-		return r.run(n.body.stmts, s.inner(n.body.hidden), out)
+		v, err := r.callMacro(&macro{def: n.macro, scope: s, autoescape: r.autoescape}, arguments{})
+		if err != nil {
+			return proceed, err
+		}
+		return proceed, r.write(v, out)
+	case *blockStmt:
+		if n.required {
+			return proceed, fail(runtimeError, "Required block %s not found", quoted(n.name))
+		}
+		around := r.root
+		if n.scoped {
+			around = s
+		}
+		return proceed, r.block(n, around, out)
+	case *autoescapeStmt:
+		in := s.inner(n.body.hidden)
+		on, err := r.eval(n.on, in)
+		if err != nil {
+			return proceed, err
+		}
+		before := r.autoescape
+		r.autoescape = truth(on)
+		sig, err := r.run(n.body.stmts, in, out)
+		r.autoescape = before
+		return sig, err
 	}
 	n := st.(*callStmt)
-	caller := &macro{def: n.caller, scope: s}
+	caller := &macro{def: n.caller, scope: s, autoescape: r.autoescape}
 	v, err := r.callWith(n.call, s, caller)
 	if err != nil {
 		return proceed, err
 	}
-	text, err := r.text(v)
-	if err != nil {
-		return proceed, err
-	}
-	return proceed, out.write(text)
+	return proceed, r.write(v, out)
+}
+
+// block prints a block, which sees the names of around.
+func (r *render) block(n *blockStmt, around *scope, out *builder) error {
+	in := around.inner(n.body.hidden)
+	in.set("super", &undefined{"there is no parent block called " + quoted(n.name) + ".", undefinedError})
+	before := r.autoescape
+	r.autoescape = false
+	_, err := r.run(n.body.stmts, in, out)
+	r.autoescape = before
+	return err
+}
+
+// self gives the template's blocks as functions.
+func (r *render) self() *module {
+	return &module{kind: "TemplateReference", members: func(name string) (value, bool) {
+		n := r.blocks[name]
+		if n == nil {
+			return nil, false
+		}
+		call := func(_ *render, a arguments) (value, error) {
+			if _, err := a.bind(name, 0); err != nil {
+				return nil, err
+			}
+			out := r.meter.output()
+			err := r.block(n, r.root, out)
+			return r.marked(out.String()), err
+		}
+		return &module{kind: "BlockReference", call: call, members: func(member string) (value, bool) {
+			switch member {
+			case "name":
+				return str(name), true
+			case "super":
+				return &undefined{"there is no parent block called " + quoted(name) + ".", undefinedError}, true
+			}
+			return nil, false
+		}}, true
+	}}
 }
 
 // captured runs body into a text of its own, filters it and gives it to use; a
@@ -180,7 +270,7 @@ func (r *render) captured(body block, f *filterExpr, s *scope, use func(value) e
 	if err != nil || sig != proceed {
 		return sig, err
 	}
-	var v value = str(out.String())
+	v := r.marked(out.String())
 	if f != nil {
 		// A filter block's arguments see the names of its body; a set block's too.
 		if v, err = r.filterChain(f, v, in); err != nil {

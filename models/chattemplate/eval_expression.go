@@ -1,6 +1,9 @@
 package chattemplate
 
-import "math/big"
+import (
+	"math"
+	"math/big"
+)
 
 // eval computes e with the names of s.
 func (r *render) eval(e expr, s *scope) (value, error) {
@@ -109,20 +112,25 @@ func (r *render) evalUnary(n *unaryExpr, s *scope) (value, error) {
 	if n.op == "not" {
 		return boolean(!truth(v)), nil
 	}
+	return r.negated(n.op, v)
+}
+
+// negated is +v or -v.
+func (r *render) negated(op string, v value) (value, error) {
 	if u, ok := v.(*undefined); ok {
 		return nil, u.err()
 	}
 	if f, ok := v.(float); ok {
-		if n.op == "-" {
+		if op == "-" {
 			f = -f
 		}
 		return f, nil
 	}
 	b, ok := whole(v)
 	if !ok {
-		return nil, fail(typeError, "bad operand type for unary %s: '%s'", n.op, typeName(v))
+		return nil, fail(typeError, "bad operand type for unary %s: '%s'", op, typeName(v))
 	}
-	if n.op == "-" {
+	if op == "-" {
 		b = new(big.Int).Neg(b)
 	}
 	return normal(b)
@@ -149,13 +157,59 @@ func (r *render) evalBinary(n *binaryExpr, s *scope) (value, error) {
 	if err != nil {
 		return nil, err
 	}
+	if n.op == "**" && negativeConstant(n.left, left) && !constant(n.right) {
+		return r.negatedPower(left, right)
+	}
 	return r.binary(n.op, left, right)
+}
+
+// constant says whether the reference computes e when it compiles it.
+func constant(e expr) bool {
+	switch n := e.(type) {
+	case *constExpr:
+		return true
+	case *unaryExpr:
+		return constant(n.of)
+	case *binaryExpr:
+		return constant(n.left) && constant(n.right)
+	}
+	return false
+}
+
+// negativeConstant says whether e is a constant below zero.
+func negativeConstant(e expr, v value) bool {
+	if !constant(e) || !isNumber(v) {
+		return false
+	}
+	f, ok := v.(float)
+	if ok {
+		return math.Signbit(float64(f))
+	}
+	b, ok := whole(v)
+	return ok && b.Sign() < 0
+}
+
+// negatedPower is −2 ** x where x is not a constant: the reference writes the
+// constant −2 into Python code, where ** comes before the sign.
+func (r *render) negatedPower(left, right value) (value, error) {
+	base, err := r.negated("-", left)
+	if err != nil {
+		return nil, err
+	}
+	power, err := r.binary("**", base, right)
+	if err != nil {
+		return nil, err
+	}
+	return r.negated("-", power)
 }
 
 func (r *render) evalConcat(n *concatExpr, s *scope) (value, error) {
 	values, err := r.evalAll(n.items, s)
 	if err != nil {
 		return nil, err
+	}
+	if r.autoescape {
+		return r.joinSafe(values)
 	}
 	out := r.meter.text()
 	for _, v := range values {
@@ -166,6 +220,33 @@ func (r *render) evalConcat(n *concatExpr, s *scope) (value, error) {
 		if err := out.write(text); err != nil {
 			return nil, err
 		}
+	}
+	return str(out.String()), nil
+}
+
+// joinSafe is ~ where text is escaped: if any part is safe, the others are
+// escaped and the whole is safe.
+func (r *render) joinSafe(values []value) (value, error) {
+	safe := false
+	for _, v := range values {
+		_, ok := v.(markup)
+		safe = safe || ok
+	}
+	out := r.meter.text()
+	for _, v := range values {
+		text, err := r.text(v)
+		if safe && err == nil {
+			text, err = r.safeText(v)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := out.write(text); err != nil {
+			return nil, err
+		}
+	}
+	if safe {
+		return markup(out.String()), nil
 	}
 	return str(out.String()), nil
 }

@@ -162,7 +162,7 @@ func (r *render) forLoop(n *forStmt, iter value, s *scope, depth0 int, out *buil
 			defer r.leave()
 			text := r.meter.output()
 			_, err := r.forLoop(n, inner, s, depth0+1, text)
-			return str(text.String()), err
+			return r.marked(text.String()), err
 		}
 	}
 	finished := false // a round that ran to the end of the body
@@ -198,6 +198,19 @@ func (r *render) forLoop(n *forStmt, iter value, s *scope, depth0 int, out *buil
 	return r.run(n.otherwise.stmts, s.inner(n.otherwise.hidden), out)
 }
 
+// assigned is the value of a target: the reference rebuilds the items that pass
+// a loop's condition from the names that they were given to.
+func (r *render) assigned(t target, item value, s *scope) value {
+	if t.tuple == nil {
+		return item
+	}
+	items := make(tuple, len(t.tuple))
+	for i, part := range t.tuple {
+		items[i] = r.assigned(part, s.vars[part.name], s)
+	}
+	return items
+}
+
 // filtered passes the items for which the loop's condition is true.
 func (r *render) filtered(n *forStmt, next func() (value, bool, error), s *scope) func() (value, bool, error) {
 	return func() (value, bool, error) {
@@ -215,7 +228,7 @@ func (r *render) filtered(n *forStmt, next func() (value, bool, error), s *scope
 				return nil, false, err
 			}
 			if truth(keep) {
-				return item, true, nil
+				return r.assigned(n.target, item, in), true, nil
 			}
 		}
 	}

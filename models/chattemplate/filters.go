@@ -50,6 +50,20 @@ func textFilter(name string) filterCall {
 		return filterTruncate
 	case "wordcount":
 		return filterWordCount
+	case "wordwrap":
+		return filterWordWrap
+	case "pprint":
+		return filterPPrint
+	case "filesizeformat":
+		return filterFileSize
+	case "urlencode":
+		return filterURLEncode
+	case "urlize":
+		return filterURLize
+	case "xmlattr":
+		return filterXMLAttr
+	case "striptags":
+		return filterStripTags
 	}
 	return nil
 }
@@ -88,6 +102,12 @@ func itemFilter(name string) filterCall {
 		return filterUnique
 	case "reverse":
 		return filterReverse
+	case "batch":
+		return filterBatch
+	case "slice":
+		return filterSlice
+	case "groupby":
+		return filterGroupBy
 	}
 	return nil
 }
@@ -121,18 +141,10 @@ func pickFilter(name string) filterCall {
 	return nil
 }
 
-// refusedFilter says that the reference has a filter that this package has not.
-func refusedFilter(name string) bool {
-	switch name {
-	case "batch", "filesizeformat", "groupby", "pprint", "random", "slice", "striptags", "urlencode", "urlize", "wordwrap", "xmlattr":
-		return true
-	}
-	return false
-}
-
 func unknownFilter(name string) string {
-	if refusedFilter(name) {
-		return "the filter " + quoted(name) + " is not supported in chat templates"
+	if name == "random" {
+		// It would make another prompt each time.
+		return "the filter 'random' is not supported in chat templates"
 	}
 	return "No filter named " + quoted(name)
 }

@@ -112,12 +112,9 @@ func filterRound(_ *render, of value, a arguments) (value, error) {
 	if err != nil {
 		return nil, err
 	}
-	precision := int64(0)
-	if bound[0] != nil {
-		var ok bool
-		if precision, ok = index(bound[0]); !ok || precision < 0 || precision > 300 {
-			return nil, fail(notSupported, "the filter round with such a precision")
-		}
+	precision, err := needInt(bound[0], 0)
+	if err != nil {
+		return nil, err
 	}
 	method := "common"
 	if bound[1] != nil {
@@ -127,7 +124,7 @@ func filterRound(_ *render, of value, a arguments) (value, error) {
 		return nil, fail(filterArgument, "method must be common, ceil or floor")
 	}
 	if b, ok := whole(of); ok && method == "common" {
-		return normal(b)
+		return roundInt(b, precision)
 	}
 	f, ok, err := real(of)
 	if err != nil {
@@ -139,18 +136,76 @@ func filterRound(_ *render, of value, a arguments) (value, error) {
 	if !ok {
 		return nil, fail(typeError, "type %s doesn't define __round__ method", typeName(of))
 	}
-	if math.IsInf(f, 0) || math.IsNaN(f) {
-		return nil, fail(notSupported, "rounding %s", floatText(f))
+	if method == "common" {
+		return roundFloat(f, precision), nil
+	}
+	if precision < -maxRound || precision > maxRound {
+		return nil, fail(notSupported, "the filter round with a precision of %d", precision)
 	}
 	scale := math.Pow(10, float64(precision))
-	switch method {
-	case "ceil":
-		return float(math.Ceil(f*scale) / scale), nil
-	case "floor":
-		return float(math.Floor(f*scale) / scale), nil
+	if b, ok := whole(of); ok && precision >= 0 {
+		// Integers are multiplied exactly, and stay as they are.
+		f, _, err := real(b)
+		return float(f), err
 	}
-	rounded, _ := strconv.ParseFloat(strconv.FormatFloat(f, 'f', int(precision), 64), 64)
-	return float(rounded), nil
+	f *= scale
+	if math.IsInf(f, 0) || math.IsNaN(f) {
+		return nil, fail(overflowError, "cannot convert float %s to integer", floatText(f))
+	}
+	if method == "ceil" {
+		f = math.Ceil(f)
+	} else {
+		f = math.Floor(f)
+	}
+	// The sum makes −0 the 0 that an integer would be.
+	return float((f + 0) / scale), nil
+}
+
+// maxRound bounds the digits that round looks at.
+const maxRound = 300
+
+// roundInt rounds to a multiple of ten to the power −precision, halves to even.
+func roundInt(b *big.Int, precision int64) (value, error) {
+	if precision >= 0 {
+		return normal(b)
+	}
+	if precision < -maxDigits {
+		return integer(0), nil
+	}
+	unit := new(big.Int).Exp(big.NewInt(10), big.NewInt(-precision), nil)
+	quotient, rest := new(big.Int).QuoRem(b, unit, new(big.Int))
+	rest.Abs(rest.Lsh(rest, 1))
+	if c := rest.Cmp(unit); c > 0 || c == 0 && quotient.Bit(0) == 1 {
+		quotient.Add(quotient, big.NewInt(int64(b.Sign())))
+	}
+	return normal(quotient.Mul(quotient, unit))
+}
+
+// roundFloat rounds the exact binary value, halves to even.
+func roundFloat(f float64, precision int64) float {
+	switch {
+	case math.IsInf(f, 0) || math.IsNaN(f) || precision > maxRound+50:
+		return float(f)
+	case precision >= 0:
+		rounded, _ := strconv.ParseFloat(strconv.FormatFloat(f, 'f', int(precision), 64), 64)
+		return float(rounded)
+	case precision < -maxRound-10:
+		return float(math.Copysign(0, f))
+	}
+	unit := new(big.Int).Exp(big.NewInt(10), big.NewInt(-precision), nil)
+	scaled := new(big.Rat).SetFloat64(f)
+	scaled.Quo(scaled, new(big.Rat).SetInt(unit))
+	// Two halves make the rounding exact: below, at or above the middle.
+	low := new(big.Int).Div(scaled.Num(), scaled.Denom())
+	rest := new(big.Rat).Sub(scaled, new(big.Rat).SetInt(low))
+	if c := rest.Cmp(big.NewRat(1, 2)); c > 0 || c == 0 && low.Bit(0) == 1 {
+		low.Add(low, big.NewInt(1))
+	}
+	rounded, _ := new(big.Float).SetInt(low.Mul(low, unit)).Float64()
+	if rounded == 0 {
+		return float(math.Copysign(0, f))
+	}
+	return float(rounded)
 }
 
 func filterLength(_ *render, of value, a arguments) (value, error) {
@@ -233,4 +288,59 @@ func getter(attribute, otherwise value) func(r *render, item value) (value, erro
 		}
 		return item, nil
 	}
+}
+
+// filterFileSize is filesizeformat(binary): a number of bytes for people.
+func filterFileSize(r *render, of value, a arguments) (value, error) {
+	bound, err := a.bind("filesizeformat", 0, "binary")
+	if err != nil {
+		return nil, err
+	}
+	f, ok, err := real(of)
+	if err != nil {
+		return nil, err
+	}
+	if u, missing := of.(*undefined); missing {
+		return nil, u.err()
+	}
+	if s, isText := textOf(of); isText {
+		if f, ok = parseFloat(s); !ok {
+			return nil, fail(valueError, "could not convert string to float: %s", quoted(s))
+		}
+	}
+	if !ok {
+		return nil, fail(typeError, "float() argument must be a string or a real number, not '%s'", typeName(of))
+	}
+	base, suffix := 1000.0, "B"
+	units := "kMGTPEZY"
+	if bound[0] != nil && truth(bound[0]) {
+		base, suffix, units = 1024, "iB", "KMGTPEZY"
+	}
+	switch {
+	case f == 1:
+		return str("1 Byte"), nil
+	case f < base:
+		if math.IsInf(f, 0) {
+			return nil, fail(overflowError, "cannot convert float infinity to integer")
+		}
+		v, err := truncated(f, none{})
+		if err != nil {
+			return nil, err
+		}
+		n, err := r.text(v)
+		return str(n + " Bytes"), err
+	case math.IsNaN(f):
+		return str("nan YB"), nil
+	}
+	unit := base * base
+	i := 0
+	for ; i < len(units)-1; i++ {
+		// The reference compares with the exact power.
+		power := new(big.Int).Exp(big.NewInt(int64(base)), big.NewInt(int64(i+2)), nil)
+		if c, _ := compareIntFloat(power, f); c > 0 {
+			break
+		}
+		unit *= base
+	}
+	return str(strconv.FormatFloat(base*f/unit, 'f', 1, 64) + " " + units[i:i+1] + suffix), nil
 }

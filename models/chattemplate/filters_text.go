@@ -111,7 +111,34 @@ func filterReplace(r *render, of value, a arguments) (value, error) {
 			count = int(max(-1, min(n, 1<<31)))
 		}
 	}
+	if r.autoescape {
+		return r.replaceSafe(of, bound, parts, count)
+	}
 	s, err := r.replaceText(parts[0], parts[1], parts[2], count)
+	return str(s), err
+}
+
+// replaceSafe is the filter replace where text is escaped.
+func (r *render) replaceSafe(of value, bound []value, parts [3]string, count int) (value, error) {
+	_, safe := of.(markup)
+	_, oldSafe := bound[0].(markup)
+	_, newSafe := bound[1].(markup)
+	var err error
+	if !safe && (oldSafe || newSafe) {
+		safe = true
+		if parts[0], err = r.escaped(parts[0]); err != nil {
+			return nil, err
+		}
+	}
+	if safe && !newSafe {
+		if parts[2], err = r.escaped(parts[2]); err != nil {
+			return nil, err
+		}
+	}
+	s, err := r.replaceText(parts[0], parts[1], parts[2], count)
+	if safe {
+		return markup(s), err
+	}
 	return str(s), err
 }
 
@@ -192,6 +219,9 @@ func filterJoin(r *render, of value, a arguments) (value, error) {
 		return nil, err
 	}
 	get := getter(bound[1], nil)
+	if r.autoescape {
+		return r.filterJoinSafe(next, get, bound[0])
+	}
 	out := r.meter.text()
 	for first := true; ; first = false {
 		item, ok, err := next()
@@ -214,6 +244,33 @@ func filterJoin(r *render, of value, a arguments) (value, error) {
 			}
 		}
 		if err := out.write(text); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// filterJoinSafe is join where text is escaped: safe parts make all of it safe.
+func (r *render) filterJoinSafe(next iterator, get func(*render, value) (value, error), sep value) (value, error) {
+	if sep == nil {
+		sep = str("")
+	}
+	var parts []value
+	for {
+		item, ok, err := next()
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			return r.joinSafe(parts)
+		}
+		if item, err = get(r, item); err != nil {
+			return nil, err
+		}
+		if len(parts) > 0 {
+			parts = append(parts, sep)
+		}
+		parts = append(parts, item)
+		if err := r.alloc(2 * valueSize); err != nil {
 			return nil, err
 		}
 	}
@@ -242,10 +299,8 @@ func filterForceEscape(r *render, of value, a arguments) (value, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.repeat(5, len(s)); err != nil {
-		return nil, err
-	}
-	return markup(escapeHTML(s)), nil
+	s, err = r.escaped(s)
+	return markup(s), err
 }
 
 func filterFormat(r *render, of value, a arguments) (value, error) {
@@ -256,9 +311,6 @@ func filterFormat(r *render, of value, a arguments) (value, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := v.(markup); ok {
-		return nil, fail(notSupported, "the filter format on escaped text")
-	}
 	var with value = tuple(a.positional)
 	if len(a.names) > 0 {
 		d := newDict(len(a.names))
@@ -267,8 +319,9 @@ func filterFormat(r *render, of value, a arguments) (value, error) {
 		}
 		with = d
 	}
-	text, err := r.percent(s, with)
-	return str(text), err
+	_, escape := v.(markup)
+	text, err := r.percent(s, with, escape)
+	return likeText(v, text), err
 }
 
 func filterCenter(r *render, of value, a arguments) (value, error) {
@@ -320,41 +373,48 @@ func filterTruncate(r *render, of value, a arguments) (value, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, ok := of.(str)
-	if !ok {
-		return nil, fail(notSupported, "the filter truncate on a %s", typeName(of))
-	}
 	length, leeway, end := int64(255), int64(5), "..."
 	for i, dst := range map[int]*int64{0: &length, 3: &leeway} {
 		if _, isNone := bound[i].(none); bound[i] == nil || i == 3 && isNone {
 			continue
 		}
+		var ok bool
 		if *dst, ok = index(bound[i]); !ok {
 			return nil, fail(typeError, "truncate needs whole numbers, got a %s", typeName(bound[i]))
 		}
 	}
 	if bound[2] != nil {
+		var ok bool
 		if end, ok = textOf(bound[2]); !ok {
 			return nil, fail(typeError, "truncate needs a text for end, got a %s", typeName(bound[2]))
 		}
 	}
 	keep := length - int64(runeCount(end))
 	if keep < 0 || leeway < 0 {
-		return nil, fail(notSupported, "the filter truncate with a length of %d and a leeway of %d", length, leeway)
+		return nil, fail("AssertionError", "truncate: a length of %d and a leeway of %d", length, leeway)
+	}
+	n := sizeOf(of)
+	if n < 0 {
+		return nil, fail(typeError, "object of type '%s' has no len()", typeName(of))
+	}
+	if int64(n) <= length+leeway {
+		return of, nil
+	}
+	s, ok := textOf(of)
+	if !ok {
+		return nil, fail(notSupported, "the filter truncate on a long %s", typeName(of))
 	}
 	if err := r.alloc(len(s) + len(end)); err != nil {
 		return nil, err
 	}
-	if int64(runeCount(string(s))) <= length+leeway {
-		return s, nil
-	}
-	cut := string(s)[:runeOffset(string(s), int(keep))]
+	cut := s[:runeOffset(s, int(keep))]
 	if bound[1] == nil || !truth(bound[1]) {
 		if i := strings.LastIndexByte(cut, ' '); i >= 0 {
 			cut = cut[:i]
 		}
 	}
-	return str(cut + end), nil
+	sum, _, err := r.joinText(likeText(of, cut), likeText(bound[2], end))
+	return sum, err
 }
 
 // filterWordCount counts runs of letters, digits and underscores.

@@ -5,23 +5,29 @@ import (
 	"math/big"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // layout is how one value is formatted, by a % directive or a {:spec}.
 type layout struct {
-	fill      string
-	align     byte // < > ^ = or 0 for the type's own
-	sign      byte // + or blank for positive numbers, else 0
-	alternate bool
-	comma     bool
-	width     int64
-	precision int // -1 if there is none
-	verb      byte
+	fill        string
+	filled      bool // fill was given
+	align       byte // < > ^ = or 0 for the type's own
+	sign        byte // + or blank for positive numbers, else 0
+	signed      bool // a sign was given, be it the minus that changes nothing
+	noMinusZero bool // z: a number that rounds to zero has no minus
+	alternate   bool // #
+	zero        bool // fill with zeros between sign and digits
+	group       byte // , or _ between groups of digits, or 0
+	width       int64
+	precision   int // -1 if there is none
+	verb        byte
 }
 
 // percent is Python's text % arguments: a tuple gives them in turn, a mapping by
-// name, anything else is the only one.
-func (r *render) percent(s string, with value) (string, error) {
+// name, anything else is the only one. With escape it is that of escaped text,
+// which escapes every argument.
+func (r *render) percent(s string, with value, escape bool) (string, error) {
 	args, isTuple := with.(tuple)
 	if !isTuple {
 		args = tuple{with}
@@ -64,7 +70,7 @@ func (r *render) percent(s string, with value) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if err := r.writePercent(out, v, l); err != nil {
+		if err := r.writePercent(out, v, l, escape); err != nil {
 			return "", err
 		}
 	}
@@ -105,7 +111,7 @@ func percentLayout(s string, take func() (value, error)) (name *string, l layout
 		case '-':
 			l.align = '<'
 		case '0':
-			l.fill = "0"
+			l.zero = true
 		case '#':
 			l.alternate = true
 		case '+':
@@ -157,38 +163,31 @@ func percentNumber(s string, take func() (value, error)) (n int64, rest string, 
 	return n, s[size:], nil
 }
 
-func (r *render) writePercent(out *builder, v value, l layout) error {
-	var text string
-	var err error
+func (r *render) writePercent(out *builder, v value, l layout, escape bool) error {
 	switch l.verb {
-	case 's', 'r':
-		if l.verb == 's' {
-			text, err = r.text(v)
-		} else {
-			text, err = r.repr(v)
-		}
+	case 's', 'r', 'a', 'c':
+		text, err := r.percentText(v, l.verb, escape)
 		if err != nil {
 			return err
 		}
-		if _, ok := v.(markup); ok && l.verb == 's' {
-			return fail(notSupported, "%% with escaped text")
-		}
-		if l.precision >= 0 && l.precision < runeCount(text) {
+		if l.precision >= 0 && l.precision < runeCount(text) && l.verb != 'c' {
 			text = text[:runeOffset(text, l.precision)]
 		}
-		l.fill = " "
+		l.zero = false
+		return r.writeNumber(out, "", text, l)
 	case 'd', 'i', 'u', 'x', 'X', 'o':
 		if f, ok := v.(float); ok && strings.IndexByte("diu", l.verb) >= 0 {
 			if math.IsNaN(float64(f)) || math.IsInf(float64(f), 0) {
 				return fail(overflowError, "cannot convert float %s to integer", floatText(float64(f)))
 			}
+			var err error
 			if v, err = truncated(float64(f), none{}); err != nil {
 				return err
 			}
 		}
 		b, ok := whole(v)
 		if !ok {
-			return fail(typeError, "%%%c format: a number is required, not %s", l.verb, typeName(v))
+			return fail(typeError, "%%%c format: a real number is required, not %s", l.verb, typeName(v))
 		}
 		return r.writeInt(out, b, l)
 	case 'f', 'F', 'e', 'E', 'g', 'G':
@@ -200,14 +199,47 @@ func (r *render) writePercent(out *builder, v value, l layout) error {
 			return fail(typeError, "must be real number, not %s", typeName(v))
 		}
 		return r.writeFloat(out, f, l)
-	default:
-		return fail(notSupported, "the format directive %%%c", l.verb)
 	}
-	return r.writePadded(out, "", text, l)
+	return fail(valueError, "unsupported format character '%c'", l.verb)
+}
+
+// percentText is what %s, %r, %a and %c write.
+func (r *render) percentText(v value, verb byte, escape bool) (text string, err error) {
+	switch verb {
+	case 's':
+		if m, ok := v.(markup); ok {
+			return string(m), nil
+		}
+		text, err = r.text(v)
+	case 'r':
+		text, err = r.repr(v)
+	case 'a':
+		text, err = r.ascii(v)
+	default:
+		return percentChar(v)
+	}
+	if err == nil && escape {
+		text, err = r.escaped(text)
+	}
+	return text, err
+}
+
+func percentChar(v value) (string, error) {
+	if s, ok := textOf(v); ok && runeCount(s) == 1 {
+		return s, nil
+	}
+	b, ok := whole(v)
+	if !ok {
+		return "", fail(typeError, "%%c requires int or char")
+	}
+	if !b.IsInt64() || b.Int64() < 0 || b.Int64() > utf8.MaxRune {
+		return "", fail(overflowError, "%%c arg not in range(0x110000)")
+	}
+	return string(rune(b.Int64())), nil
 }
 
 func (r *render) writeInt(out *builder, b *big.Int, l layout) error {
-	base, prefix := 10, ""
+	base, prefix, size := 10, "", 4
 	switch l.verb {
 	case 'x', 'X':
 		base, prefix = 16, "0x"
@@ -215,8 +247,8 @@ func (r *render) writeInt(out *builder, b *big.Int, l layout) error {
 		base, prefix = 8, "0o"
 	case 'b':
 		base, prefix = 2, "0b"
-	}
-	if base == 10 {
+	default:
+		size = 3
 		if _, err := intText(b); err != nil {
 			return err
 		}
@@ -229,70 +261,28 @@ func (r *render) writeInt(out *builder, b *big.Int, l layout) error {
 		}
 		digits = zeros + digits
 	}
-	if l.comma {
-		digits = grouped(digits)
-	}
 	if !l.alternate {
 		prefix = ""
 	}
 	if l.verb == 'X' {
 		digits, prefix = strings.ToUpper(digits), strings.ToUpper(prefix)
 	}
-	return r.writePadded(out, signOf(b.Sign() < 0, l.sign)+prefix, digits, l)
+	return r.writeGrouped(out, signOf(b.Sign() < 0, l.sign)+prefix, digits, size, l)
 }
 
 // maxPrecision bounds the digits after a float's point.
 const maxPrecision = 1000
 
 func (r *render) writeFloat(out *builder, f float64, l layout) error {
-	if l.alternate || l.precision > maxPrecision {
-		return fail(notSupported, "formatting a float with # or more than %d digits", maxPrecision)
+	if l.precision > maxPrecision {
+		return &LimitError{What: "digits after a point", Max: maxPrecision}
 	}
-	precision := 6
-	if l.precision >= 0 {
-		precision = l.precision
+	digits := floatDigits(f, l)
+	negative := math.Signbit(f) && !math.IsNaN(f)
+	if l.noMinusZero && strings.Trim(digits, "0.%eE+-") == "" {
+		negative = false
 	}
-	verb := l.verb | 0x20
-	a := math.Abs(f)
-	var digits string
-	switch {
-	case math.IsInf(f, 0):
-		digits = "inf"
-	case math.IsNaN(f):
-		digits = "nan"
-	case verb == '%':
-		digits = strconv.FormatFloat(a*100, 'f', precision, 64) + "%"
-	case verb == 'g':
-		digits = generalFloat(a, precision)
-	default:
-		digits = strconv.FormatFloat(a, verb, precision, 64)
-	}
-	if l.verb != verb && l.verb != '%' {
-		digits = strings.ToUpper(digits)
-	}
-	if l.comma {
-		digits = grouped(digits)
-	}
-	return r.writePadded(out, signOf(math.Signbit(f), l.sign), digits, l)
-}
-
-// generalFloat is C's %g: precision significant digits without zeros at the
-// end, and an exponent where it is below −4 or not below the precision.
-func generalFloat(a float64, precision int) string {
-	precision = max(precision, 1)
-	e := strconv.FormatFloat(a, 'e', precision-1, 64)
-	mantissa, exponent, _ := strings.Cut(e, "e")
-	exp, _ := strconv.Atoi(exponent)
-	trim := func(s string) string {
-		if !strings.Contains(s, ".") {
-			return s
-		}
-		return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
-	}
-	if exp < -4 || exp >= precision {
-		return trim(mantissa) + "e" + exponent
-	}
-	return trim(strconv.FormatFloat(a, 'f', precision-1-exp, 64))
+	return r.writeGrouped(out, signOf(negative, l.sign), digits, 3, l)
 }
 
 func signOf(negative bool, positive byte) string {
@@ -305,34 +295,52 @@ func signOf(negative bool, positive byte) string {
 	return ""
 }
 
-// grouped puts a comma between thousands.
-func grouped(digits string) string {
-	n := len(digits) - len(strings.TrimLeft(digits, "0123456789"))
-	var sb strings.Builder
-	for i := range n {
-		if i > 0 && (n-i)%3 == 0 {
-			sb.WriteByte(',')
-		}
-		sb.WriteByte(digits[i])
+// writeGrouped puts separators into digits. Zeros that fill up to the width
+// come before that, so that they get separators too.
+func (r *render) writeGrouped(out *builder, head, digits string, size int, l layout) error {
+	if l.group == 0 {
+		return r.writeNumber(out, head, digits, l)
 	}
-	return sb.String() + digits[n:]
+	text := grouped(digits, l.group, size)
+	if l.zero || l.align == '=' && l.fill == "0" {
+		missing := l.width - int64(len(head)+len(text))
+		if missing > 0 {
+			// Of size+1 characters one is a separator.
+			whole := digits
+			for int64(len(head)+len(text)) < l.width {
+				zeros, err := r.repeatText("0", int(max(1, min(missing, 1<<31)*int64(size)/int64(size+1))))
+				if err != nil {
+					return err
+				}
+				whole = zeros + whole
+				text = grouped(whole, l.group, size)
+				missing = l.width - int64(len(head)+len(text))
+			}
+		}
+		l.width = 0
+	}
+	return r.writeNumber(out, head, text, l)
 }
 
-// writePadded writes sign and text, filled up to the layout's width. Zeros go
-// between them.
-func (r *render) writePadded(out *builder, sign, text string, l layout) error {
-	if l.align == '=' || l.fill == "0" && l.align == '>' {
-		padded, err := r.pad(text, l.width-int64(runeCount(sign)), l.fill, '>')
+// writeNumber writes head, which is a sign and a prefix, and text, filled up to
+// the layout's width. Numbers stand at the right, and zeros between the two.
+func (r *render) writeNumber(out *builder, head, text string, l layout) error {
+	if l.zero && l.align != '<' || l.align == '=' {
+		fill := l.fill
+		if l.zero {
+			fill = "0"
+		}
+		padded, err := r.pad(text, l.width-int64(runeCount(head)), fill, '>')
 		if err != nil {
 			return err
 		}
-		return out.write(sign + padded)
+		return out.write(head + padded)
 	}
-	fill := l.fill
-	if l.align == '<' && fill == "0" {
-		fill = " " // %-05d is not filled with zeros
+	align := l.align
+	if align == 0 {
+		align = '>'
 	}
-	padded, err := r.pad(sign+text, l.width, fill, l.align)
+	padded, err := r.pad(head+text, l.width, l.fill, align)
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ func textFormat(r *render, s string, a arguments) (value, error) {
 	for i, n := range a.names {
 		named.set(n, a.named[i])
 	}
-	return r.braces(s, a.positional, named)
+	return r.braces(s, a.positional, named, false)
 }
 
 func textFormatMap(r *render, s string, a arguments) (value, error) {
@@ -19,220 +19,257 @@ func textFormatMap(r *render, s string, a arguments) (value, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, ok := bound[0].(*dict)
-	if !ok {
-		return nil, fail(typeError, "format_map() needs a mapping, not %s", typeName(bound[0]))
-	}
-	return r.braces(s, nil, d)
+	return r.braces(s, nil, bound[0], false)
 }
 
-// braces is Python's str.format with fields {}, {0}, {name}, a conversion and a
-// specification without fields in it.
-func (r *render) braces(s string, args []value, named *dict) (value, error) {
-	out, auto := r.meter.text(), 0
+// braces is Python's str.format: fields are {}, {0}, {name}, with members and
+// items after the name, a conversion, and a specification that may itself have
+// fields. With escape it is the formatting of escaped text, which escapes every
+// field.
+func (r *render) braces(s string, args []value, named value, escape bool) (value, error) {
+	f := &fields{r: r, args: args, named: named, escape: escape}
+	text, err := f.expand(s, 0)
+	if escape {
+		return markup(text), err
+	}
+	return str(text), err
+}
+
+// fields finds the values of a format string's fields.
+type fields struct {
+	r      *render
+	args   []value
+	named  value // a dict, or whatever format_map was given
+	escape bool
+	// auto counts the fields without a name, and is −1 once one had a number.
+	auto int
+}
+
+// field is a {…} as written; the specification's own fields are not yet
+// replaced.
+type field struct {
+	name, conversion, spec string
+}
+
+// maxFieldDepth is how deep the reference lets specifications nest.
+const maxFieldDepth = 3
+
+func (f *fields) expand(s string, depth int) (string, error) {
+	if depth >= maxFieldDepth {
+		return "", fail(valueError, "Max string recursion exceeded")
+	}
+	out := f.r.meter.text()
 	for s != "" {
 		i := strings.IndexAny(s, "{}")
 		if i < 0 {
 			i = len(s)
 		}
 		if err := out.write(s[:i]); err != nil {
-			return nil, err
+			return "", err
 		}
 		if s = s[i:]; s == "" {
 			break
 		}
 		if len(s) > 1 && s[1] == s[0] {
 			if err := out.write(s[:1]); err != nil {
-				return nil, err
+				return "", err
 			}
 			s = s[2:]
 			continue
 		}
 		if s[0] == '}' {
-			return nil, fail(valueError, "Single '}' encountered in format string")
+			return "", fail(valueError, "Single '}' encountered in format string")
 		}
-		field, rest, ok := strings.Cut(s[1:], "}")
-		if !ok {
-			return nil, fail(valueError, "expected '}' before end of string")
-		}
-		if strings.ContainsAny(field, "{[.") && !plainSpec(field) {
-			return nil, fail(notSupported, "the format field %s", quoted(field))
-		}
-		if err := r.writeField(out, field, args, named, &auto); err != nil {
-			return nil, err
+		fd, rest, err := readField(s[1:])
+		if err != nil {
+			return "", err
 		}
 		s = rest
-	}
-	return str(out.String()), nil
-}
-
-// plainSpec says that only the specification has dots, and no braces.
-func plainSpec(field string) bool {
-	name, spec, _ := strings.Cut(field, ":")
-	return !strings.ContainsAny(name, "{[.") && !strings.ContainsAny(spec, "{[")
-}
-
-func (r *render) writeField(out *builder, field string, args []value, named *dict, auto *int) error {
-	name, spec, _ := strings.Cut(field, ":")
-	name, conversion, converted := strings.Cut(name, "!")
-	v, err := fieldValue(name, args, named, auto)
-	if err != nil {
-		return err
-	}
-	if converted {
-		var text string
-		switch conversion {
-		case "s":
-			text, err = r.text(v)
-		case "r":
-			text, err = r.repr(v)
-		default:
-			err = fail(notSupported, "the conversion %s", quoted(conversion))
-		}
+		text, err := f.format(fd, depth)
 		if err != nil {
-			return err
+			return "", err
 		}
-		v = str(text)
-	}
-	if spec == "" {
-		text, err := r.text(v)
-		if err != nil {
-			return err
+		if err := out.write(text); err != nil {
+			return "", err
 		}
-		return out.write(text)
 	}
-	l, err := parseSpec(spec)
-	if err != nil {
-		return err
-	}
-	return r.writeSpec(out, v, l)
+	return out.String(), nil
 }
 
-// fieldValue finds a field's argument; auto counts the fields without a name,
-// and is −1 once one had a number.
-func fieldValue(name string, args []value, named *dict, auto *int) (value, error) {
-	at := 0
-	switch n, err := strconv.Atoi(name); {
-	case name == "":
-		if *auto < 0 {
-			return nil, fail(valueError, "cannot switch from manual field specification to automatic field numbering")
+// readField reads up to the brace that closes a field.
+func readField(s string) (fd field, rest string, err error) {
+	end := 0
+	for bracket := false; end < len(s); end++ {
+		c := s[end]
+		if c == '{' {
+			return fd, "", fail(valueError, "unexpected '{' in field name")
 		}
-		at = *auto
-		*auto++
-	case err == nil && isDigit(name[0]):
-		if *auto > 0 {
-			return nil, fail(valueError, "cannot switch from automatic field numbering to manual field specification")
+		if c == '[' {
+			bracket = true
+		} else if c == ']' {
+			bracket = false
+		} else if !bracket && (c == '}' || c == ':' || c == '!') {
+			break
 		}
-		*auto, at = -1, n
-	default:
-		v, ok := named.lookup(name)
-		if !ok {
-			return nil, fail(keyError, "%s", quoted(name))
+	}
+	if end == len(s) {
+		return fd, "", fail(valueError, "expected '}' before end of string")
+	}
+	fd.name, s = s[:end], s[end:]
+	if s[0] == '!' {
+		_, n := utf8.DecodeRuneInString(s[1:])
+		if 1+n >= len(s) {
+			return fd, "", fail(valueError, "unmatched '{' in format spec")
 		}
+		fd.conversion, s = s[1:1+n], s[1+n:]
+		if s[0] != ':' && s[0] != '}' {
+			return fd, "", fail(valueError, "expected ':' after conversion specifier")
+		}
+	}
+	if s[0] == '}' {
+		return fd, s[1:], nil
+	}
+	open := 1
+	for i := 1; i < len(s); i++ {
+		switch s[i] {
+		case '{':
+			open++
+		case '}':
+			open--
+		}
+		if open == 0 {
+			fd.spec = s[1:i]
+			return fd, s[i+1:], nil
+		}
+	}
+	return fd, "", fail(valueError, "unmatched '{' in format spec")
+}
+
+// format writes one field's value.
+func (f *fields) format(fd field, depth int) (string, error) {
+	v, err := f.value(fd.name)
+	if err != nil {
+		return "", err
+	}
+	if v, err = f.r.converted(v, fd.conversion); err != nil {
+		return "", err
+	}
+	spec, err := f.expand(fd.spec, depth+1)
+	if err != nil {
+		return "", err
+	}
+	m, safe := v.(markup)
+	if !f.escape || depth > 0 {
+		return f.r.formatSpec(v, spec)
+	}
+	if safe {
+		if spec != "" {
+			return "", fail(valueError, "Unsupported format specification for Markup.")
+		}
+		return string(m), nil
+	}
+	text, err := f.r.formatSpec(v, spec)
+	if err != nil {
+		return "", err
+	}
+	return f.r.escaped(text)
+}
+
+// converted applies !s, !r or !a.
+func (r *render) converted(v value, conversion string) (value, error) {
+	if conversion == "" {
 		return v, nil
 	}
-	if at >= len(args) {
-		return nil, fail(indexError, "Replacement index %d out of range for positional args tuple", at)
+	var text string
+	var err error
+	switch conversion {
+	case "s":
+		text, err = r.text(v)
+	case "r":
+		text, err = r.repr(v)
+	case "a":
+		text, err = r.ascii(v)
+	default:
+		err = fail(valueError, "Unknown conversion specifier %s", conversion)
 	}
-	return args[at], nil
+	return str(text), err
 }
 
-// parseSpec reads [[fill]align][sign][#][0][width][,][.precision][type].
-func parseSpec(spec string) (layout, error) {
-	l := layout{fill: " ", precision: -1}
-	whole := spec
-	isAlign := func(s string) bool { return s != "" && strings.IndexByte("<>^=", s[0]) >= 0 }
-	if _, n := utf8.DecodeRuneInString(spec); isAlign(spec[n:]) {
-		l.fill, l.align, spec = spec[:n], spec[n], spec[n+1:]
-	} else if isAlign(spec) {
-		l.align, spec = spec[0], spec[1:]
+// value follows a field's name: an argument, then .member and [item].
+func (f *fields) value(name string) (value, error) {
+	end := strings.IndexAny(name, ".[")
+	if end < 0 {
+		end = len(name)
 	}
-	if spec != "" && strings.IndexByte("+- ", spec[0]) >= 0 {
-		if spec[0] != '-' {
-			l.sign = spec[0]
+	first, path := name[:end], name[end:]
+	if name == "" {
+		if f.auto < 0 {
+			return nil, fail(valueError, "cannot switch from manual field specification to automatic field numbering")
 		}
-		spec = spec[1:]
-	}
-	if rest, ok := strings.CutPrefix(spec, "#"); ok {
-		l.alternate, spec = true, rest
-	}
-	if rest, ok := strings.CutPrefix(spec, "0"); ok {
-		spec = rest
-		if l.align == 0 {
-			l.fill, l.align = "0", '='
+		first = strconv.Itoa(f.auto)
+		f.auto++
+	} else if isNumeral(name) {
+		if f.auto > 0 {
+			return nil, fail(valueError, "cannot switch from automatic field numbering to manual field specification")
 		}
+		f.auto = -1
 	}
-	number := func() int64 {
-		n := len(spec) - len(strings.TrimLeft(spec, "0123456789"))
-		v, err := strconv.ParseInt("0"+spec[:n], 10, 32)
-		if err != nil {
-			v = 1 << 40 // too wide for any limit
-		}
-		spec = spec[n:]
-		return v
+	v, err := f.argument(first)
+	for err == nil && path != "" {
+		v, path, err = f.r.fieldStep(v, path)
 	}
-	l.width = number()
-	if rest, ok := strings.CutPrefix(spec, ","); ok {
-		l.comma, spec = true, rest
-	}
-	if rest, ok := strings.CutPrefix(spec, "."); ok {
-		spec = rest
-		l.precision = int(number())
-	}
-	if len(spec) > 1 || spec != "" && strings.IndexByte("sdxXobfFeEgG%", spec[0]) < 0 {
-		return l, fail(notSupported, "the format specification %s", quoted(whole))
-	}
-	if spec != "" {
-		l.verb = spec[0]
-	}
-	return l, nil
+	return v, err
 }
 
-func (r *render) writeSpec(out *builder, v value, l layout) error {
-	if text, ok := v.(str); ok {
-		s := string(text)
-		if l.verb != 0 && l.verb != 's' {
-			return fail(valueError, "Unknown format code '%c' for object of type 'str'", l.verb)
+func isNumeral(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
+
+func (f *fields) argument(name string) (value, error) {
+	if isNumeral(name) {
+		at, err := strconv.Atoi(name)
+		if err != nil || at >= len(f.args) {
+			return nil, fail(indexError, "Replacement index %s out of range for positional args tuple", name)
 		}
-		if l.align == '=' || l.comma || l.sign != 0 || l.alternate {
-			return fail(notSupported, "a number's format specification for text")
+		return f.args[at], nil
+	}
+	if d, ok := f.named.(*dict); ok {
+		if v, ok := d.lookup(name); ok {
+			return v, nil
 		}
-		if l.precision >= 0 && l.precision < runeCount(s) {
-			s = s[:runeOffset(s, l.precision)]
+		return nil, fail(keyError, "%s", quoted(name))
+	}
+	if u, ok := f.named.(*undefined); ok {
+		return nil, u.err()
+	}
+	return nil, fail(typeError, "'%s' object is not subscriptable by %s", typeName(f.named), quoted(name))
+}
+
+// fieldStep takes one .member or [item] off path.
+func (r *render) fieldStep(v value, path string) (value, string, error) {
+	if path[0] == '[' {
+		key, rest, ok := strings.Cut(path[1:], "]")
+		if !ok {
+			return nil, "", fail(valueError, "Missing ']' in format string")
 		}
-		if l.align == 0 {
-			l.align = '<'
+		if key == "" {
+			return nil, "", fail(valueError, "Empty attribute in format string")
 		}
-		padded, err := r.pad(s, l.width, l.fill, l.align)
-		if err != nil {
-			return err
+		if rest != "" && rest[0] != '.' && rest[0] != '[' {
+			return nil, "", fail(valueError, "Only '.' or '[' may follow ']' in format field specifier")
 		}
-		return out.write(padded)
-	}
-	if l.align == 0 {
-		l.align = '>'
-	}
-	if l.comma && (l.fill == "0" || strings.IndexByte("xXob", l.verb) >= 0) {
-		return fail(notSupported, "commas with zeros or bases in a format specification")
-	}
-	if b, ok := v.(boolean); ok && l.verb == 0 {
-		return fail(notSupported, "a format specification for %v", b)
-	}
-	if b, ok := whole(v); ok && strings.IndexByte("\x00dxXob", l.verb) >= 0 {
-		if l.precision >= 0 {
-			return fail(valueError, "Precision not allowed in integer format specifier")
+		var k value = str(key)
+		if n, err := strconv.ParseInt(key, 10, 64); err == nil && isNumeral(key) {
+			k = integer(n)
 		}
-		return r.writeInt(out, b, l)
+		v, err := r.item(v, k)
+		return v, rest, err
 	}
-	f, ok, err := real(v)
-	if err != nil {
-		return err
+	end := strings.IndexAny(path[1:], ".[") + 1
+	if end == 0 {
+		end = len(path)
 	}
-	if !ok {
-		return fail(typeError, "unsupported format string passed to %s.__format__", typeName(v))
+	if end == 1 {
+		return nil, "", fail(valueError, "Empty attribute in format string")
 	}
-	if l.verb == 0 || strings.IndexByte("fFeEgG%", l.verb) < 0 {
-		return fail(notSupported, "such a format specification for a %s", typeName(v))
-	}
-	return r.writeFloat(out, f, l)
+	v, err := r.attribute(v, path[1:end])
+	return v, path[end:], err
 }

@@ -74,6 +74,29 @@ func makeDict(r *render, a arguments) (value, error) {
 	return d, r.alloc(entrySize * d.len())
 }
 
+// fromKeys is dict.fromkeys(keys, value).
+func fromKeys(r *render, a arguments) (value, error) {
+	bound, err := a.bind("fromkeys", 1, "iterable", "value")
+	if err != nil {
+		return nil, err
+	}
+	v := bound[1]
+	if v == nil {
+		v = none{}
+	}
+	keys, err := r.collect(bound[0])
+	if err != nil {
+		return nil, err
+	}
+	d := newDict(len(keys))
+	for _, k := range keys {
+		if err := d.put(k, v); err != nil {
+			return nil, err
+		}
+	}
+	return d, r.alloc(entrySize * d.len())
+}
+
 // fill puts the entries of a dict, or pairs, into d.
 func (r *render) fill(d *dict, from value) error {
 	if other, ok := from.(*dict); ok {

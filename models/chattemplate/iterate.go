@@ -8,7 +8,7 @@ type iterator = func() (value, bool, error)
 // iterable says whether v has items.
 func iterable(v value) bool {
 	switch v.(type) {
-	case str, markup, tuple, *list, *dict, *undefined, *intRange, *view, *stream, *loop:
+	case str, markup, tuple, *list, *dict, *undefined, *intRange, *view, *group, *stream, *loop:
 		return true
 	}
 	return false
@@ -71,7 +71,11 @@ func (r *render) source(v value) (iterator, error) {
 	case *undefined:
 		return sliceIterator(nil), nil
 	case *loop:
-		return nil, fail(notSupported, "iterating over loop")
+		// Whoever reads the loop's own variable moves the loop on.
+		return func() (value, bool, error) {
+			more, err := v.advance()
+			return tuple{v.current, v}, more, err
+		}, nil
 	}
 	if n, at := sequence(v); at != nil {
 		return counted(n, at), nil

@@ -83,6 +83,8 @@ func (r *render) writeJSON(out *builder, v value, style jsonStyle, level int) er
 		return r.writeJSONItems(out, v.items, style, level)
 	case tuple:
 		return r.writeJSONItems(out, v, style, level)
+	case *group:
+		return r.writeJSONItems(out, v.pair(), style, level)
 	case *dict:
 		return r.writeJSONDict(out, v, style, level)
 	case str, markup:

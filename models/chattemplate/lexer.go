@@ -151,6 +151,9 @@ func closing(s, mark string, plus, trim bool) int {
 
 func (l *lexer) comment() error {
 	rest := l.source[l.pos:]
+	if rest == "" {
+		return nil // the reference lets a template end here
+	}
 	for i := range len(rest) {
 		if n := closing(rest[i:], "#}", true, true); n > 0 {
 			l.advance(i + n)
@@ -163,6 +166,9 @@ func (l *lexer) comment() error {
 // raw reads text up to {% endraw %} as it stands.
 func (l *lexer) raw() error {
 	rest := l.source[l.pos:]
+	if rest == "" {
+		return nil // the reference lets a template end here
+	}
 	for from := 0; ; {
 		i := strings.Index(rest[from:], "{%")
 		if i < 0 {
@@ -250,7 +256,7 @@ func (l *lexer) balance(open []byte, t token) ([]byte, error) {
 // isIdentifier says whether s is a name that an attribute or keyword can have.
 func isIdentifier(s string) bool {
 	for i, c := range s {
-		if c != '_' && !unicode.IsLetter(c) && (i == 0 || !unicode.IsNumber(c)) {
+		if c != '_' && !unicode.IsLetter(c) && !unicode.Is(unicode.Nl, c) && (i == 0 || !unicode.In(c, unicode.Nd, unicode.Mn, unicode.Mc, unicode.Pc)) {
 			return false
 		}
 	}

@@ -63,7 +63,7 @@ func wide() map[string]string {
 		"precision of %d":                `{{ '%.999999999d' % 1 }}`,
 		"precision of %f":                `{{ '%.999999999f' % 1 }}`,
 		"width of a format field":        `{{ '{:999999999}'.format('a') }}`,
-		"width of a format field, wider": `{{ '{:99999999999999999999d}'.format(1) }}`,
+		"width of a format field, given": `{{ '{:{}}'.format(1, 999999999) }}`,
 		"width of indent":                `{{ 'a\nb'|indent(10**10) }}`,
 		"indent of JSON":                 `{{ [1]|tojson(indent=10**10) }}`,
 		"size of tabs":                   `{{ '\t'.expandtabs(10**10) }}`,

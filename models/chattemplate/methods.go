@@ -1,6 +1,10 @@
 package chattemplate
 
-import "strings"
+import (
+	"math/big"
+	"slices"
+	"strings"
+)
 
 // method is a member function of a value that it is given first.
 type method[T any] func(r *render, of T, a arguments) (value, error)
@@ -24,19 +28,9 @@ func (r *render) member(of value, name string) (value, bool, error) {
 		return dictMember(v, name)
 	case *loop:
 		return v.member(name)
-	case *module:
-		if m, ok := v.members, v.members != nil; ok {
-			found, ok := m(name)
-			return found, ok, nil
-		}
-	case *namespace:
-		if m, ok := v.attrs.lookup(name); ok {
-			return m, true, nil
-		}
-	case *macro:
-		if name == "name" && v.name != "" {
-			return str(v.name), true, nil
-		}
+	}
+	if v, ok := objectMember(of, name); ok {
+		return v, true, nil
 	}
 	if pythonMember(of, name) {
 		return nil, false, fail(notSupported, "the member %s of a %s", quoted(name), typeName(of))
@@ -53,31 +47,18 @@ func unsafeMember(of value, name string) *undefined {
 func pythonMember(of value, name string) bool {
 	names := ""
 	switch of.(type) {
-	case boolean, integer:
-		names = "as_integer_ratio bit_count bit_length conjugate denominator from_bytes imag numerator real to_bytes is_integer"
+	case boolean, integer, *big.Int:
+		names = "from_bytes to_bytes"
 	case float:
-		names = "as_integer_ratio conjugate fromhex hex imag is_integer real"
-	case *intRange:
-		names = "start stop step index count"
-	case *view:
-		names = "isdisjoint mapping"
+		names = "fromhex hex"
 	case *stream:
 		names = "send throw close gi_frame gi_code gi_running gi_yieldfrom"
-	case *macro:
-		names = "name arguments catch_kwargs catch_varargs caller explicit_caller"
-	case *function:
-		names = "fromkeys"
 	case str, markup:
-		names = "encode translate maketrans striptags unescape"
-	case *dict:
-		names = "fromkeys"
+		names = "encode maketrans"
+	case *view:
+		names = "mapping"
 	}
-	for _, n := range strings.Fields(names) {
-		if n == name {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(strings.Fields(names), name)
 }
 
 // positional makes a method that refuses keyword arguments, as most of Python's
@@ -103,30 +84,107 @@ func textMember(of value, name string) (value, bool, error) {
 		}
 		return nil, false, nil
 	}
+	_, safe := of.(markup)
+	if !safe && (name == "striptags" || name == "unescape") {
+		return nil, false, nil
+	}
 	return positional(name, func(r *render, a arguments) (value, error) {
 		s, _ := textOf(of)
 		if err := r.read(len(s)); err != nil {
 			return nil, err
 		}
+		if !safe {
+			return m(r, s, a)
+		}
+		if name == "format" || name == "format_map" {
+			return markupFormat(r, s, name, a)
+		}
+		a, err := r.escapedArguments(name, a)
+		if err != nil {
+			return nil, err
+		}
 		v, err := m(r, s, a)
-		if _, ok := of.(markup); !ok || err != nil {
+		if err != nil || name == "unescape" || name == "striptags" {
 			return v, err
 		}
-		return markupResult(name, v)
+		return markupResult(v), nil
 	}), true, nil
 }
 
-// markupResult gives a method's result on escaped text its type. Methods that
-// join other text in would have to escape it: they refuse.
-func markupResult(name string, v value) (value, error) {
+// markupFormat is format and format_map of escaped text.
+func markupFormat(r *render, s, name string, a arguments) (value, error) {
+	if name == "format_map" {
+		bound, err := a.bind(name, 1, "mapping")
+		if err != nil {
+			return nil, err
+		}
+		return r.braces(s, nil, bound[0], true)
+	}
+	named := newDict(len(a.names))
+	for i, n := range a.names {
+		named.set(n, a.named[i])
+	}
+	return r.braces(s, a.positional, named, true)
+}
+
+// escapedArguments escapes what a method of escaped text joins in.
+func (r *render) escapedArguments(name string, a arguments) (arguments, error) {
+	at := 0
 	switch name {
-	case "replace", "join", "format", "format_map", "ljust", "rjust", "center", "split", "rsplit", "splitlines", "partition", "rpartition":
-		return nil, fail(notSupported, "the method %s on escaped text", quoted(name))
+	case "join":
+	case "replace", "ljust", "rjust", "center":
+		at = 1
+	default:
+		return a, nil
 	}
-	if s, ok := v.(str); ok {
-		return markup(s), nil
+	if at >= len(a.positional) {
+		return a, nil
 	}
-	return v, nil
+	escape := func(v value) (value, error) {
+		if _, ok := v.(markup); ok {
+			return v, nil
+		}
+		s, err := r.text(v)
+		if err != nil {
+			return nil, err
+		}
+		s, err = r.escaped(s)
+		return str(s), err
+	}
+	a.positional = slices.Clone(a.positional)
+	if name != "join" {
+		v, err := escape(a.positional[at])
+		a.positional[at] = v
+		return a, err
+	}
+	items, err := r.collect(a.positional[0])
+	if err != nil {
+		return a, err
+	}
+	for i, item := range items {
+		if items[i], err = escape(item); err != nil {
+			return a, err
+		}
+	}
+	a.positional[0] = &list{items}
+	return a, nil
+}
+
+// markupResult gives a method's result on escaped text its type.
+func markupResult(v value) value {
+	switch v := v.(type) {
+	case str:
+		return markup(v)
+	case tuple:
+		for i, part := range v {
+			v[i] = markupResult(part)
+		}
+	case *list:
+		for i, part := range v.items {
+			v.items[i] = markupResult(part)
+		}
+	}
+	return v
 }
 
 func listMember(l *list, name string) (value, bool, error) {
@@ -151,28 +209,53 @@ func itemsMember(of value, items []value, name string) (value, bool, error) {
 		return nil, false, nil
 	}
 	return positional(name, func(r *render, a arguments) (value, error) {
-		bound, err := a.bind(name, 1, "value")
+		return findItem(r, of, items, name, a)
+	}), true, nil
+}
+
+// findItem is index(value, start, stop) and count(value).
+func findItem(r *render, of value, items []value, name string, a arguments) (value, error) {
+	params := []string{"value", "start", "stop"}
+	if _, isRange := of.(*intRange); isRange || name == "count" {
+		params = params[:1]
+	}
+	bound, err := a.bind(name, 1, params...)
+	if err != nil {
+		return nil, err
+	}
+	from, to := 0, len(items)
+	for i, v := range bound[1:] {
+		n, err := needInt(v, int64(i)<<40)
 		if err != nil {
 			return nil, err
 		}
-		n := 0
-		for i, item := range items {
-			same, err := r.equal(item, bound[0])
-			if err != nil {
-				return nil, err
-			}
-			if same && name == "index" {
-				return integer(i), nil
-			}
-			if same {
-				n++
-			}
+		if n < 0 {
+			n = max(0, n+int64(len(items)))
 		}
-		if name == "index" {
-			return nil, fail(valueError, "the value is not in the %s", typeName(of))
+		at := int(min(n, int64(len(items))))
+		if i == 0 {
+			from = at
+		} else {
+			to = at
 		}
-		return integer(n), nil
-	}), true, nil
+	}
+	count := 0
+	for i := from; i < to; i++ {
+		same, err := r.equal(items[i], bound[0])
+		if err != nil {
+			return nil, err
+		}
+		if same && name == "index" {
+			return integer(i), nil
+		}
+		if same {
+			count++
+		}
+	}
+	if name == "index" {
+		return nil, fail(valueError, "the value is not in the %s", typeName(of))
+	}
+	return integer(count), nil
 }
 
 func dictMember(d *dict, name string) (value, bool, error) {
@@ -212,10 +295,9 @@ func dictMember(d *dict, name string) (value, bool, error) {
 			}
 			return d.clone(), r.alloc(entrySize * d.len())
 		}
+	case "fromkeys":
+		do = fromKeys
 	default:
-		if pythonMember(d, name) {
-			return nil, false, fail(notSupported, "the method %s of a dict", quoted(name))
-		}
 		return nil, false, nil
 	}
 	return positional(name, do), true, nil

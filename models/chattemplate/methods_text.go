@@ -37,15 +37,16 @@ func textMethod(name string) method[string] {
 		return textFormat
 	case "format_map":
 		return textFormatMap
+	case "translate":
+		return textTranslate
+	case "striptags", "unescape":
+		return htmlMethod(name)
 	}
 	if f := caseFunc(name); f != nil {
 		return changeMethod(name, f)
 	}
 	if f := asks(name); f != nil {
 		return askMethod(name, f)
-	}
-	if name == "isdigit" || name == "isnumeric" {
-		return digitsMethod(name)
 	}
 	return nil
 }
@@ -93,6 +94,10 @@ func asks(name string) func(string) bool {
 		return every(unicode.IsLetter)
 	case "isdecimal":
 		return every(func(c rune) bool { return unicode.Is(unicode.Nd, c) })
+	case "isdigit":
+		return every(isDigitRune)
+	case "isnumeric":
+		return every(func(c rune) bool { return unicode.IsNumber(c) || isNumericLetter(c) })
 	case "isascii":
 		return isASCII
 	case "isupper":
@@ -115,24 +120,6 @@ func askMethod(name string, f func(string) bool) method[string] {
 	return func(_ *render, s string, a arguments) (value, error) {
 		_, err := a.bind(name, 0)
 		return boolean(f(s)), err
-	}
-}
-
-// digitsMethod refuses the few characters whose answer depends on a property
-// that Go's tables do not have: superscripts for isdigit, Han for isnumeric.
-func digitsMethod(name string) method[string] {
-	return func(_ *render, s string, a arguments) (value, error) {
-		if _, err := a.bind(name, 0); err != nil {
-			return nil, err
-		}
-		all := s != ""
-		for _, c := range s {
-			if name == "isdigit" && unicode.Is(unicode.No, c) || name == "isnumeric" && unicode.Is(unicode.Han, c) {
-				return nil, fail(notSupported, "the method %s with the character %s", quoted(name), quoted(string(c)))
-			}
-			all = all && (unicode.Is(unicode.Nd, c) || name == "isnumeric" && unicode.IsNumber(c))
-		}
-		return boolean(all), nil
 	}
 }
 
@@ -471,11 +458,8 @@ func textJoin(r *render, s string, a arguments) (value, error) {
 		if !ok {
 			return str(out.String()), nil
 		}
-		text, ok := item.(str)
+		text, ok := textOf(item)
 		if !ok {
-			if _, ok := item.(markup); ok {
-				return nil, fail(notSupported, "the method 'join' on escaped text")
-			}
 			return nil, fail(typeError, "sequence item %d: expected str instance, %s found", i, typeName(item))
 		}
 		if i > 0 {
@@ -483,7 +467,7 @@ func textJoin(r *render, s string, a arguments) (value, error) {
 				return nil, err
 			}
 		}
-		if err := out.write(string(text)); err != nil {
+		if err := out.write(text); err != nil {
 			return nil, err
 		}
 	}
@@ -565,4 +549,47 @@ func textExpandTabs(r *render, s string, a arguments) (value, error) {
 		}
 	}
 	return str(out.String()), nil
+}
+
+// textTranslate is translate(table): characters are looked up by their code
+// points, and go, or become characters or text.
+func textTranslate(r *render, s string, a arguments) (value, error) {
+	bound, err := a.bind("translate", 1, "table")
+	if err != nil {
+		return nil, err
+	}
+	out := r.meter.text()
+	for _, c := range s {
+		v, found, err := r.itemOnly(bound[0], integer(c))
+		if err != nil {
+			return nil, err
+		}
+		text := string(c)
+		if found {
+			if text, err = translated(v); err != nil {
+				return nil, err
+			}
+		}
+		if err := out.write(text); err != nil {
+			return nil, err
+		}
+	}
+	return str(out.String()), nil
+}
+
+func translated(v value) (string, error) {
+	if _, ok := v.(none); ok {
+		return "", nil
+	}
+	if s, ok := textOf(v); ok {
+		return s, nil
+	}
+	n, ok := small(v)
+	if !ok {
+		return "", fail(typeError, "character mapping must return integer, None or str")
+	}
+	if n < 0 || n > utf8.MaxRune {
+		return "", fail(valueError, "character mapping must be in range(0x110000)")
+	}
+	return string(rune(n)), nil
 }

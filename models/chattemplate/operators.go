@@ -49,10 +49,11 @@ func (r *render) sequenceOp(op string, left, right value) (v value, done bool, e
 	case "%":
 		switch left := left.(type) {
 		case str:
-			text, err := r.percent(string(left), right)
+			text, err := r.percent(string(left), right, false)
 			return str(text), true, err
 		case markup:
-			return nil, true, fail(notSupported, "%% on escaped text")
+			text, err := r.percent(string(left), right, true)
+			return markup(text), true, err
 		}
 	}
 	return nil, false, nil

@@ -15,6 +15,10 @@ type parser struct {
 	nesting int
 	// loops counts the loops that break and continue can reach here.
 	loops int
+	// outer counts the loops and macros around, where extends must not stand.
+	outer int
+	// blocks are the names of the blocks so far.
+	blocks map[string]bool
 	// waiting are the tags that end the blocks around, innermost last.
 	waiting [][]string
 }
@@ -170,8 +174,16 @@ func (p *parser) body(ends ...string) ([]stmt, string, error) {
 func (p *parser) outside(end string) ([]stmt, error) {
 	loops := p.loops
 	p.loops = 0
-	stmts, _, err := p.body(end)
+	stmts, err := p.scoped(end)
 	p.loops = loops
+	return stmts, err
+}
+
+// scoped is body for what has a scope of its own.
+func (p *parser) scoped(end string) ([]stmt, error) {
+	p.outer++
+	stmts, _, err := p.body(end)
+	p.outer--
 	return stmts, err
 }
 
@@ -197,8 +209,10 @@ func (p *parser) statement() (stmt, error) {
 	case "filter":
 		return p.filterBlock(line)
 	case "generation":
-		stmts, err := p.outside("endgeneration")
-		return &generationStmt{pos: line, body: block{stmts: stmts}}, err
+		m := &macroDef{name: "caller"}
+		m.body.stmts, err = p.outside("endgeneration")
+		m.findSpecial()
+		return &generationStmt{pos: line, macro: m}, err
 	case "break", "continue":
 		if p.loops == 0 {
 			return nil, p.errorf(t.line, "%s outside of a loop", t.text)
@@ -207,8 +221,14 @@ func (p *parser) statement() (stmt, error) {
 			return &breakStmt{line}, nil
 		}
 		return &continueStmt{line}, nil
-	case "extends", "include", "import", "from", "block", "autoescape", "print":
-		return nil, p.errorf(t.line, "the tag %s is not supported in chat templates", quoted(t.text))
+	case "block":
+		return p.block(line)
+	case "autoescape":
+		return p.autoescape(line)
+	case "print":
+		return p.print(line)
+	case "extends", "include", "import", "from":
+		return p.load(line, t.text)
 	}
 	return nil, p.unknownTag(t)
 }

@@ -53,7 +53,7 @@ func (p *parser) item(of expr) (expr, error) {
 	}
 	for _, k := range keys {
 		if s, ok := k.(*sliceExpr); ok {
-			return nil, p.errorf(s.at(), "a slice in a tuple of keys is not supported")
+			return nil, p.errorf(s.at(), "a slice cannot stand among several keys")
 		}
 	}
 	return &itemExpr{line, of, &tupleExpr{line, keys}}, nil

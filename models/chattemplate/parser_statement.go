@@ -21,14 +21,16 @@ func (p *parser) forLoop(line pos) (stmt, error) {
 	}
 	s.recursive = p.skipName("recursive")
 	p.loops++
+	p.outer++
 	stmts, end, err := p.body("endfor", "else")
 	p.loops--
+	p.outer--
 	if err != nil {
 		return nil, err
 	}
 	s.body.stmts = stmts
 	if end == "else" {
-		if s.otherwise.stmts, _, err = p.body("endfor"); err != nil {
+		if s.otherwise.stmts, err = p.scoped("endfor"); err != nil {
 			return nil, err
 		}
 	}
@@ -86,7 +88,7 @@ func (p *parser) set(line pos) (stmt, error) {
 			return nil, err
 		}
 	}
-	s.body.stmts, _, err = p.body("endset")
+	s.body.stmts, err = p.scoped("endset")
 	return s, err
 }
 
@@ -113,7 +115,7 @@ func (p *parser) with(line pos) (stmt, error) {
 		s.values = append(s.values, v)
 	}
 	var err error
-	s.body.stmts, _, err = p.body("endwith")
+	s.body.stmts, err = p.scoped("endwith")
 	return s, err
 }
 
@@ -217,7 +219,7 @@ func (p *parser) filterBlock(line pos) (stmt, error) {
 		return nil, err
 	}
 	s := &filterStmt{pos: line, filter: f}
-	s.body.stmts, _, err = p.body("endfilter")
+	s.body.stmts, err = p.scoped("endfilter")
 	return s, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // text is what printing v writes: Python's str(v).
@@ -28,6 +29,28 @@ func (r *render) repr(v value) (string, error) {
 		return "", err
 	}
 	return b.String(), nil
+}
+
+// ascii is Python's ascii(v): its repr with escapes for all but ASCII.
+func (r *render) ascii(v value) (string, error) {
+	s, err := r.repr(v)
+	if err != nil || isASCII(s) {
+		return s, err
+	}
+	out := r.meter.text()
+	var sb strings.Builder
+	for _, c := range s {
+		if err := out.flush(&sb); err != nil {
+			return "", err
+		}
+		if c < utf8.RuneSelf {
+			sb.WriteRune(c)
+		} else {
+			writeEscape(&sb, c)
+		}
+	}
+	err = out.write(sb.String())
+	return out.String(), err
 }
 
 func (r *render) writeRepr(b *builder, v value) error {
@@ -77,6 +100,8 @@ func (r *render) writeReprObject(b *builder, v value) error {
 			end = ",)"
 		}
 		return wrapped(b, "(", end, func() error { return r.writeItems(b, v) })
+	case *group:
+		return r.writeReprObject(b, v.pair())
 	case *dict:
 		return r.writeReprDict(b, v)
 	case *namespace:
@@ -92,6 +117,12 @@ func (r *render) writeReprObject(b *builder, v value) error {
 			items[i] = v.at(i)
 		}
 		return wrapped(b, v.kind+"([", "])", func() error { return r.writeItems(b, items) })
+	case *loop:
+		n, err := v.length()
+		if err != nil {
+			return err
+		}
+		return b.write(fmt.Sprintf("<LoopContext %d/%d>", v.index0+1, n))
 	case *macro:
 		return wrapped(b, "<Macro ", ">", func() error {
 			if v.name == "" {
@@ -175,14 +206,21 @@ func writeQuoted(b *builder, s string) error {
 			sb.WriteString(`\t`)
 		case unicode.IsPrint(c):
 			sb.WriteRune(c)
-		case c < 0x100:
-			fmt.Fprintf(&sb, `\x%02x`, c)
-		case c < 0x10000:
-			fmt.Fprintf(&sb, `\u%04x`, c)
 		default:
-			fmt.Fprintf(&sb, `\U%08x`, c)
+			writeEscape(&sb, c)
 		}
 	}
 	sb.WriteRune(quote)
 	return b.write(sb.String())
+}
+
+func writeEscape(sb *strings.Builder, c rune) {
+	switch {
+	case c < 0x100:
+		fmt.Fprintf(sb, `\x%02x`, c)
+	case c < 0x10000:
+		fmt.Fprintf(sb, `\u%04x`, c)
+	default:
+		fmt.Fprintf(sb, `\U%08x`, c)
+	}
 }

@@ -3,11 +3,13 @@ package chattemplate
 import "slices"
 
 // resolveScopes fills in the hidden names of every block of a template.
-func resolveScopes(root *block) {
+func resolveScopes(root *block) error {
 	s := newSymbols(nil)
+	s.unknown = new(error)
 	s.statements(root.stmts)
 	root.hidden = s.names()
 	s.blocks(root.stmts)
+	return *s.unknown
 }
 
 // names are the hidden ones, sorted so that a template is always the same.
@@ -76,6 +78,15 @@ func (s *symbols) statements(stmts []stmt) {
 			s.store(n.macro.name)
 		case *callStmt:
 			s.expr(n.call)
+		case *outputStmt:
+			for _, e := range n.items {
+				s.expr(e)
+			}
+		case *loadStmt:
+			s.expr(n.of)
+			for _, name := range n.targets {
+				s.store(name)
+			}
 		}
 	}
 }
@@ -91,6 +102,7 @@ func (s *symbols) blocks(stmts []stmt) {
 			s.loop(n)
 		case *setBlockStmt:
 			s.inner(&n.body, nil, func(*symbols) {})
+			s.mustKnow(n)
 		case *filterStmt:
 			s.inner(&n.body, n.filter, func(*symbols) {})
 		case *withStmt:
@@ -104,7 +116,14 @@ func (s *symbols) blocks(stmts []stmt) {
 		case *callStmt:
 			s.macro(n.caller)
 		case *generationStmt:
-			s.inner(&n.body, nil, func(*symbols) {})
+			s.macro(n.macro)
+		case *blockStmt:
+			// A block knows nothing of the scopes around it.
+			apart := newSymbols(nil)
+			apart.unknown = s.unknown
+			apart.inner(&n.body, nil, func(*symbols) {})
+		case *autoescapeStmt:
+			s.inner(&n.body, nil, func(in *symbols) { in.expr(n.on) })
 		}
 	}
 }
@@ -118,6 +137,19 @@ func (s *symbols) inner(b *block, tail *filterExpr, head func(*symbols)) {
 	in.expr(tail.orNil())
 	b.hidden = in.names()
 	in.blocks(b.stmts)
+}
+
+// mustKnow refuses a set block whose filters have arguments with names that
+// nothing around it mentions: the reference fails to compile it.
+func (s *symbols) mustKnow(n *setBlockStmt) {
+	in := newSymbols(s)
+	in.statements(n.body.stmts)
+	walkExpr(n.filter.orNil(), func(e expr) {
+		name, ok := e.(*nameExpr)
+		if ok && !in.known(name.name) && *s.unknown == nil {
+			*s.unknown = &SyntaxError{Line: e.at(), Message: "the name " + quoted(name.name) + " in the filters of a set block is mentioned nowhere else in its scope"}
+		}
+	})
 }
 
 func (s *symbols) loop(n *forStmt) {

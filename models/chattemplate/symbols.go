@@ -15,10 +15,16 @@ type symbols struct {
 	refs   map[string]bool
 	stores map[string]bool
 	hidden map[string]bool
+	// unknown is the first name that the reference fails to resolve.
+	unknown *error
 }
 
 func newSymbols(parent *symbols) *symbols {
-	return &symbols{parent, map[string]bool{}, map[string]bool{}, map[string]bool{}}
+	s := &symbols{parent: parent, refs: map[string]bool{}, stores: map[string]bool{}, hidden: map[string]bool{}}
+	if parent != nil {
+		s.unknown = parent.unknown
+	}
+	return s
 }
 
 func (s *symbols) known(name string) bool {

@@ -10,6 +10,8 @@ import (
 // Template is a parsed chat template.
 type Template struct {
 	body   block
+	blocks map[string]*blockStmt
+	self   bool // it uses the name self for its blocks
 	limits Limits
 }
 
@@ -23,14 +25,29 @@ func Parse(source string) (*Template, error) {
 	if err := checkNames(stmts); err != nil {
 		return nil, err
 	}
-	t := &Template{body: block{stmts: stmts}}
-	resolveScopes(&t.body)
+	t := &Template{body: block{stmts: stmts}, blocks: make(map[string]*blockStmt)}
+	t.findBlocks()
+	if err := resolveScopes(&t.body); err != nil {
+		return nil, err
+	}
 	return t, nil
+}
+
+// findBlocks collects the template's blocks, and whether it asks for them.
+func (t *Template) findBlocks() {
+	set := false
+	walkStmts(t.body.stmts, func(e expr) {
+		n, ok := e.(*nameExpr)
+		t.self = t.self || ok && n.name == "self" && !set
+	}, func(name string, _ int) { set = set || name == "self" })
+	eachBlock(t.body.stmts, func(b *blockStmt) { t.blocks[b.name] = b })
 }
 
 // WithLimits returns the same template with other limits.
 func (t *Template) WithLimits(l Limits) *Template {
-	return &Template{body: t.body, limits: l}
+	c := *t
+	c.limits = l
+	return &c
 }
 
 // Render runs the template on data, a JSON object whose members are the names
@@ -55,8 +72,12 @@ func (t *Template) Render(ctx context.Context, data json.RawMessage, now time.Ti
 func (t *Template) render(ctx context.Context, data *dict, now time.Time) (string, error) {
 	r := &render{meter: meter{ctx: ctx, limits: t.limits.withDefaults()}, data: data, now: now}
 	out := r.output()
-	var root *scope
-	if _, err := r.run(t.body.stmts, root.inner(t.body.hidden), out); err != nil {
+	r.blocks = t.blocks
+	r.root = r.root.inner(t.body.hidden)
+	if t.self {
+		r.root.set("self", r.self())
+	}
+	if _, err := r.run(t.body.stmts, r.root, out); err != nil {
 		return "", err
 	}
 	return out.String(), nil

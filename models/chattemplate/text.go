@@ -184,6 +184,14 @@ func swapText(s string) string {
 	return sb.String()
 }
 
+// escaped is escapeHTML within the limits.
+func (r *render) escaped(s string) (string, error) {
+	if err := r.repeat(5, len(s)); err != nil {
+		return "", err
+	}
+	return escapeHTML(s), nil
+}
+
 // escapeHTML is the escaping of the filters e and escape.
 func escapeHTML(s string) string {
 	return strings.NewReplacer("&", "&amp;", ">", "&gt;", "<", "&lt;", "'", "&#39;", `"`, "&#34;").Replace(s)

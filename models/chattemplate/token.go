@@ -89,12 +89,8 @@ func scanName(s string) (token, int, string) {
 			break
 		}
 	}
-	for _, c := range s[:size] {
-		// Identifiers of other scripts are compared after a normalisation that no
-		// chat template needs.
-		if c >= utf8.RuneSelf {
-			return token{}, 0, "names must be ASCII, got " + quoted(s[:size])
-		}
+	if !isIdentifier(s[:size]) {
+		return token{}, 0, "Invalid character in identifier " + quoted(s[:size])
 	}
 	return token{kind: tokenName, text: s[:size]}, size, ""
 }

@@ -4,7 +4,8 @@ import "math/big"
 
 // value is what an expression can be: none, boolean, integer, *big.Int,
 // float, str, markup, *list, tuple, *dict, *undefined, *namespace, *intRange,
-// *view, *stream, *loop, *macro, *function, *module.
+// *view, *group, *stream, *loop, *macro,
+// *function, *module.
 //
 // Invariants: values that a template has seen never change, but for the
 // attributes of a *namespace and the position of a *stream; a *big.Int is never
@@ -120,6 +121,8 @@ func typeName(v value) string {
 		return "range"
 	case *view:
 		return v.kind
+	case *group:
+		return "_GroupTuple"
 	case *stream:
 		return v.kind
 	case *loop:

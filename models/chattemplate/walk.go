@@ -110,7 +110,21 @@ func walkStmt(st stmt, visit func(expr), bind func(name string, line int)) {
 		expr(n.call)
 		n.caller.walk(visit, bind, st.at())
 	case *generationStmt:
+		n.macro.walk(visit, bind, st.at())
+	case *blockStmt:
 		body(n.body.stmts)
+	case *autoescapeStmt:
+		expr(n.on)
+		body(n.body.stmts)
+	case *outputStmt:
+		for _, e := range n.items {
+			expr(e)
+		}
+	case *loadStmt:
+		expr(n.of)
+		for _, name := range n.targets {
+			bind(name, st.at())
+		}
 	}
 }
 
@@ -141,5 +155,44 @@ func (t target) each(bind func(name string)) {
 		}
 	case t.attr == "":
 		bind(t.name)
+	}
+}
+
+// bodies are the statements directly inside st.
+func bodies(st stmt) [][]stmt {
+	switch n := st.(type) {
+	case *ifStmt:
+		return [][]stmt{n.body, n.not}
+	case *forStmt:
+		return [][]stmt{n.body.stmts, n.otherwise.stmts}
+	case *setBlockStmt:
+		return [][]stmt{n.body.stmts}
+	case *filterStmt:
+		return [][]stmt{n.body.stmts}
+	case *withStmt:
+		return [][]stmt{n.body.stmts}
+	case *macroStmt:
+		return [][]stmt{n.macro.body.stmts}
+	case *callStmt:
+		return [][]stmt{n.caller.body.stmts}
+	case *generationStmt:
+		return [][]stmt{n.macro.body.stmts}
+	case *blockStmt:
+		return [][]stmt{n.body.stmts}
+	case *autoescapeStmt:
+		return [][]stmt{n.body.stmts}
+	}
+	return nil
+}
+
+// eachBlock visits the blocks in stmts, at any depth.
+func eachBlock(stmts []stmt, visit func(*blockStmt)) {
+	for _, st := range stmts {
+		if b, ok := st.(*blockStmt); ok {
+			visit(b)
+		}
+		for _, body := range bodies(st) {
+			eachBlock(body, visit)
+		}
 	}
 }
