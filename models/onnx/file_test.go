@@ -64,6 +64,13 @@ func FuzzReadFile(f *testing.F) {
 		}
 		f.Add(data)
 	}
+	for _, name := range []string{"windowed", "switched", "merged"} {
+		data, err := os.ReadFile(filepath.Join("testdata", "layouts", name+".onnx"))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
 	// graph { node { input "" ×3, "k", "v", output "a", "k2", "v2", op_type, domain } }
 	node := []byte("\x0a\x00\x0a\x00\x0a\x00\x0a\x01k\x0a\x01v\x12\x01a\x12\x02k2\x12\x02v2\x22\x13GroupQueryAttention\x3a\x0dcom.microsoft")
 	f.Add(append([]byte{0x3a, byte(len(node) + 2), 0x0a, byte(len(node))}, node...))
@@ -111,7 +118,7 @@ func TestHalfPrecision(t *testing.T) {
 
 // FuzzOpen hands broken files to the whole of opening, ONNX Runtime included.
 func FuzzOpen(f *testing.F) {
-	for _, name := range []string{"double", "half"} {
+	for _, name := range []string{"double", "half", "gqa"} {
 		data, err := os.ReadFile(model(name).Path)
 		if err != nil {
 			f.Fatal(err)
