@@ -91,23 +91,6 @@ func TestModelsAreJudged(t *testing.T) {
 		"end tokens beyond the vocabulary": {func(m *Model) { m.Strays = []int{9999} }, noGPU, told{OK, []string{"remark end tokens"}, "9999", ""}},
 		"too slow":                         {func(m *Model) { m.Probe = &Probe{Slow: true} }, noGPU, told{Warning, []string{"warning speed"}, "longer than", "smaller"}},
 		"another vocabulary beside it":     {func(m *Model) { m.Others = []string{"id 3 is"} }, noGPU, told{OK, []string{"remark vocabulary"}, "id 3", ""}},
-
-		"no folder":                {fault("folder", Missing, "x"), noGPU, told{Broken, []string{"broken folder"}, "the error", "graft pull OWNER/NAME"}},
-		"no graph":                 {fault("graph", Missing, ""), noGPU, told{Broken, []string{"broken graph"}, "the error", "--graph"}},
-		"a graph without a cache":  {fault("graph", Refused, "model.onnx"), noGPU, told{Broken, []string{"broken graph"}, "the error", "text-generation-with-past"}},
-		"a graph cut short":        {fault("graph", Damaged, "model.onnx"), noGPU, told{Broken, []string{"broken graph"}, "the error", "fetch model.onnx again"}},
-		"a graph too large":        {fault("graph", TooLarge, "model.onnx"), noGPU, told{Broken, []string{"broken graph"}, "the error", "smaller variant"}},
-		"a pointer":                {fault("tokenizer", Pointer, "tokenizer.json"), noGPU, told{Broken, []string{"broken tokenizer"}, "the error", "git lfs pull"}},
-		"no tokenizer":             {fault("tokenizer", Missing, "tokenizer.json"), noGPU, told{Broken, []string{"broken tokenizer"}, "the error", "put tokenizer.json"}},
-		"a foreign tokenizer":      {fault("tokenizer", Refused, "tokenizer.json"), noGPU, told{Broken, []string{"broken tokenizer"}, "the error", "save_pretrained"}},
-		"no permission":            {fault("tokenizer", Unreadable, "tokenizer.json"), noGPU, told{Broken, []string{"broken tokenizer"}, "the error", "right to read"}},
-		"no context":               {fault("context", Refused, "config.json"), noGPU, told{Broken, []string{"broken context"}, "the error", "--context"}},
-		"too few rows":             {fault("vocabulary", Refused, "tokenizer.json"), noGPU, told{Broken, []string{"broken vocabulary"}, "the error", "same model"}},
-		"a broken template":        {fault("chat template", Refused, "chat_template.jinja"), noGPU, told{Broken, []string{"broken chat template"}, "the error", "correct chat_template.jinja"}},
-		"a wrong configuration":    {fault("configuration", Refused, "config.json"), noGPU, told{Broken, []string{"broken configuration"}, "the error", "correct config.json"}},
-		"no such provider":         {fault("graph", Unfit, "model.onnx"), noGPU, told{Broken, []string{"broken graph"}, "the error", "ORT=cuda"}},
-		"no runtime":               {fault("graph", Unloaded, ""), noGPU, told{Broken, []string{"broken graph"}, "the error", "ONNX Runtime first"}},
-		"rows that are no numbers": {fault("run", Refused, "model.onnx"), noGPU, told{Broken, []string{"broken run"}, "the error", "another variant"}},
 		"everything at once": {both(both(fault("tokenizer", Missing, "tokenizer.json"), fault("graph", Damaged, "model.onnx")), both(noTemplate, chatted)), noGPU,
 			told{Broken, []string{"broken tokenizer", "broken graph", "warning chat template"}, "the error", "tokenizer.json"}},
 	} {
@@ -116,6 +99,39 @@ func TestModelsAreJudged(t *testing.T) {
 			c.change(&m)
 			m.judge(&c.runtime)
 			c.want.check(t, m.Verdict, m.Findings)
+		})
+	}
+}
+
+func TestTheFixDependsOnPartAndCause(t *testing.T) {
+	for name, c := range map[string]struct {
+		part  string
+		cause Cause
+		file  string
+		fix   string
+	}{
+		"no folder":                {"folder", Missing, "x", "graft pull OWNER/NAME"},
+		"no graph":                 {"graph", Missing, "", "--graph"},
+		"a graph without a cache":  {"graph", Refused, "model.onnx", "text-generation-with-past"},
+		"a graph cut short":        {"graph", Damaged, "model.onnx", "fetch model.onnx again"},
+		"a graph too large":        {"graph", TooLarge, "model.onnx", "smaller variant"},
+		"a pointer":                {"tokenizer", Pointer, "tokenizer.json", "git lfs pull"},
+		"no tokenizer":             {"tokenizer", Missing, "tokenizer.json", "put tokenizer.json"},
+		"a foreign tokenizer":      {"tokenizer", Refused, "tokenizer.json", "save_pretrained"},
+		"no permission":            {"tokenizer", Unreadable, "tokenizer.json", "right to read"},
+		"no context":               {"context", Refused, "config.json", "--context"},
+		"too few rows":             {"vocabulary", Refused, "tokenizer.json", "same model"},
+		"a broken template":        {"chat template", Refused, "chat_template.jinja", "correct chat_template.jinja"},
+		"a wrong configuration":    {"configuration", Refused, "config.json", "correct config.json"},
+		"no such provider":         {"graph", Unfit, "model.onnx", "ORT=cuda"},
+		"no runtime":               {"graph", Unloaded, "", "ONNX Runtime first"},
+		"rows that are no numbers": {"run", Refused, "model.onnx", "another variant"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := sound("x")
+			m.Faults = []Fault{{c.part, c.cause, c.file, "the error"}}
+			m.judge(&noGPU)
+			told{Broken, []string{"broken " + c.part}, "the error", c.fix}.check(t, m.Verdict, m.Findings)
 		})
 	}
 }
