@@ -14,6 +14,7 @@ func FuzzListing(f *testing.F) {
 		{"type":"file","oid":"ce013625030ba8dba906f756967f9e9ca394464a","size":6,"path":"tokenizer.json"}]`))
 	f.Add([]byte(`{"sha":"ce013625030ba8dba906f756967f9e9ca394464a","siblings":[{"rfilename":"a/../../b.onnx"}]}`))
 	f.Add([]byte(`[{"type":"file","oid":"","size":1e400,"path":"../x.onnx"}]`))
+	f.Add([]byte(`{"sha":"ce013625030ba8dba906f756967f9e9ca394464a","siblings":[{"rfilename":"model.onnx","size":5,"blobId":"ce013625030ba8dba906f756967f9e9ca394464a","lfs":{"sha256":"5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","size":6}}]}`))
 	f.Add([]byte(`null`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		if sha, _, err := decodeInfo(body); err == nil && len(sha) != 40 && len(sha) != 64 {

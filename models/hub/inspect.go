@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -73,7 +74,7 @@ func (h *Hub) head(ctx context.Context, l *Listing, name string) (f File, err er
 func headFile(name string, response *http.Response) (File, error) {
 	etag, size := response.Header.Get("X-Linked-Etag"), response.Header.Get("X-Linked-Size")
 	if response.StatusCode == http.StatusOK {
-		etag, size = first(etag, response.Header.Get("ETag")), first(size, response.Header.Get("Content-Length"))
+		etag, size = cmp.Or(etag, response.Header.Get("ETag")), cmp.Or(size, response.Header.Get("Content-Length"))
 	}
 	digest, ok := parseDigest(etag)
 	var bytes int64
@@ -81,13 +82,6 @@ func headFile(name string, response *http.Response) (File, error) {
 		return File{}, backoff.Permanent(fmt.Errorf("%s: %s tells no size or no hash of it (size %q, ETag %q), so it could not be checked", name, response.Request.URL.Host, size, etag))
 	}
 	return File{Path: name, Size: bytes, Digest: digest}, nil
-}
-
-func first(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // resolvePath is where a file is fetched from.

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -94,12 +95,36 @@ func (h *Hub) commitOf(ctx context.Context, l *Listing) (siblings []File, err er
 	return siblings, err
 }
 
+// record is a file as the tree has it, or as a model's siblings have it.
+type record struct {
+	Type            string // empty among siblings
+	Path, RFilename string
+	OID, BlobID     string
+	Size            *int64
+	LFS             *struct {
+		OID, SHA256 string
+		Size        *int64
+	}
+}
+
+// file is what a record tells. Where it tells no size or no hash, the digest is empty.
+func (e record) file() File {
+	f := File{Path: cmp.Or(e.Path, e.RFilename)}
+	size, hash := e.Size, cmp.Or(e.OID, e.BlobID)
+	if e.LFS != nil {
+		hash = strings.TrimPrefix(cmp.Or(e.LFS.OID, e.LFS.SHA256), "sha256:")
+		size = cmp.Or(e.LFS.Size, size)
+	}
+	if digest, ok := parseDigest(hash); ok && size != nil && *size >= 0 {
+		f.Size, f.Digest = *size, digest
+	}
+	return f
+}
+
 func decodeInfo(body []byte) (sha string, siblings []File, err error) {
 	var info struct {
-		SHA      string `json:"sha"`
-		Siblings []struct {
-			Name string `json:"rfilename"`
-		} `json:"siblings"`
+		SHA      string
+		Siblings []record
 	}
 	if err := json.Unmarshal(body, &info); err != nil {
 		return "", nil, err
@@ -107,8 +132,8 @@ func decodeInfo(body []byte) (sha string, siblings []File, err error) {
 	if !commit.MatchString(info.SHA) {
 		return "", nil, fmt.Errorf("sha is %q, no commit", info.SHA)
 	}
-	for _, s := range info.Siblings {
-		siblings = append(siblings, File{Path: s.Name})
+	for _, e := range info.Siblings {
+		siblings = append(siblings, e.file())
 	}
 	return info.SHA, siblings, nil
 }
@@ -139,36 +164,17 @@ func (h *Hub) tree(ctx context.Context, l *Listing) error {
 	return nil
 }
 
-// decodeTree reads one page. What is no file (a folder, a submodule) is left out. Where
-// the size or the hash is not told, the digest is empty.
+// decodeTree reads one page. What is no file (a folder, a submodule) is left out.
 func decodeTree(body []byte) ([]File, error) {
-	var entries []struct {
-		Type, Path, OID string
-		Size            *int64
-		LFS             *struct {
-			OID  string
-			Size *int64
-		}
-	}
+	var entries []record
 	if err := json.Unmarshal(body, &entries); err != nil {
 		return nil, err
 	}
 	var files []File
 	for _, e := range entries {
-		if e.Type != "file" {
-			continue
+		if e.Type == "file" || e.Type == "" {
+			files = append(files, e.file())
 		}
-		f, size, oid := File{Path: e.Path}, e.Size, e.OID
-		if e.LFS != nil {
-			oid = strings.TrimPrefix(e.LFS.OID, "sha256:")
-			if e.LFS.Size != nil {
-				size = e.LFS.Size
-			}
-		}
-		if digest, ok := parseDigest(oid); ok && size != nil && *size >= 0 {
-			f.Size, f.Digest = *size, digest
-		}
-		files = append(files, f)
 	}
 	return files, nil
 }

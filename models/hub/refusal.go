@@ -93,6 +93,8 @@ func (h *Hub) explain(r *Refusal, about subject, message string) string {
 		return fmt.Sprintf("%s was disabled by the Hub: see %s", about.repository, page)
 	case r.Status == http.StatusUnauthorized && !anonymous && r.Code == "":
 		return fmt.Sprintf("%s does not accept the token (401): it has expired or was mistyped; make one at %s and set HF_TOKEN to it", h.endpoint.Host, tokens)
+	case r.Status == http.StatusForbidden && anonymous:
+		return fmt.Sprintf("%s lets nobody read %s without a token (403%s): make one at %s and set HF_TOKEN to it", h.endpoint.Host, about.repository, suffix(": ", message), tokens)
 	case r.Status == http.StatusForbidden:
 		return fmt.Sprintf("%s does not let this token read %s (403%s): give it that permission at %s", h.endpoint.Host, about.repository, suffix(": ", message), tokens)
 	case r.Code == "RepoNotFound" || r.Status == http.StatusUnauthorized || r.Status == http.StatusNotFound && about.path == "":
