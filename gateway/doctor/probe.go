@@ -39,7 +39,7 @@ type Probe struct {
 type Measure struct {
 	Sample  []eft.Token   // tokens to read, over and over; at least one
 	Context int           // of the model
-	Budget  time.Duration // for all of it but the first run
+	Budget  time.Duration // for steps and prompts, and once more for ε
 }
 
 // The bounds of a measurement. The first run, which is not measured, may take
@@ -56,7 +56,7 @@ const (
 var ErrNoNumbers = errors.New("its rows are not numbers")
 
 // Run measures a model: single steps for half of the budget, prompts of doubling
-// length for a quarter, and ε if it fits into what is left.
+// length for the other half, and ε if that takes no longer than both.
 func Run(ctx context.Context, s Subject, m Measure) (p Probe, err error) {
 	began := time.Now()
 	if err := m.steps(ctx, s, &p); err != nil || p.Slow {
@@ -65,7 +65,7 @@ func Run(ctx context.Context, s Subject, m Measure) (p Probe, err error) {
 	if err := m.prompts(ctx, s, &p); err != nil {
 		return p, err
 	}
-	if err := m.epsilon(ctx, s, &p, m.Budget-time.Since(began)); err != nil {
+	if err := m.epsilon(ctx, s, &p); err != nil {
 		return p, err
 	}
 	p.Seconds = time.Since(began).Seconds()
@@ -139,7 +139,7 @@ func (m Measure) prompts(ctx context.Context, s Subject, p *Probe) error {
 		}
 		p.Prompt, p.PromptPerSecond = length, rate(length, time.Since(start))
 		// The next one takes twice as long as this one, or more.
-		if time.Since(began)+2*time.Since(start) > m.Budget/4 {
+		if time.Since(began)+2*time.Since(start) > m.Budget/2 {
 			break
 		}
 	}
@@ -158,7 +158,7 @@ func (m Measure) read(ctx context.Context, s Subject, length int) (err error) {
 }
 
 // epsilon measures how far rows depend on shapes, if that is cheap enough.
-func (m Measure) epsilon(ctx context.Context, s Subject, p *Probe, left time.Duration) error {
+func (m Measure) epsilon(ctx context.Context, s Subject, p *Probe) error {
 	if m.Context < epsilonTokens {
 		p.EpsilonNote = fmt.Sprintf("needs a context of %d tokens", epsilonTokens)
 		return nil
@@ -167,11 +167,11 @@ func (m Measure) epsilon(ctx context.Context, s Subject, p *Probe, left time.Dur
 		p.EpsilonNote = "no step ended in time"
 		return nil
 	}
-	if needs := time.Duration(epsilonInSteps / p.StepsPerSecond * float64(time.Second)); needs > left {
-		p.EpsilonNote = fmt.Sprintf("not measured: it takes about %.1f s", needs.Seconds())
+	if needs := time.Duration(epsilonInSteps / p.StepsPerSecond * float64(time.Second)); needs > m.Budget {
+		p.EpsilonNote = fmt.Sprintf("not measured: it takes about %.1f s, longer than a probe of %v", needs.Seconds(), m.Budget)
 		return nil
 	}
-	bounded, cancel := context.WithTimeout(ctx, max(m.Budget, time.Second))
+	bounded, cancel := context.WithTimeout(ctx, 2*m.Budget)
 	defer cancel()
 	epsilon, err := s.Epsilon(bounded, m.tokens(epsilonTokens))
 	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {

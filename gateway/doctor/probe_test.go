@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -85,13 +86,17 @@ func TestProbesMeasureWhatModelsDo(t *testing.T) {
 		measure Measure
 		check   func(p Probe) bool
 	}{
-		// 10 ms a step: 50 steps in the half second, a prompt of 16 in 10 ms, of 512 too.
+		// 10 ms a step: 50 steps in the half second, a prompt of 16 in 10 ms, of 512 too, and
+		// 0.6 s for ε.
 		"a fast model": {pretender{step: 10 * ms}, second(2048), func(p Probe) bool {
-			return p.Steps == 50 && p.StepsPerSecond == 100 && p.Prompt == 512 && p.PromptPerSecond == 51200 && p.Epsilon == nil
+			return p.Steps == 50 && p.StepsPerSecond == 100 && p.Prompt == 512 && p.PromptPerSecond == 51200 && p.Epsilon != nil
 		}},
 		"ε where it is cheap": {pretender{step: ms}, second(2048), func(p Probe) bool { return p.Epsilon != nil && *p.Epsilon == 2.5e-5 }},
+		"no ε where it is dear": {pretender{step: 20 * ms}, second(2048), func(p Probe) bool {
+			return p.Epsilon == nil && strings.Contains(p.EpsilonNote, "about 1.2 s, longer than a probe of 1s")
+		}},
 		// 1 ms + 1 ms a token: steps take 2 ms; prompts of 16, 32, 64, 128 take 17, 33, 65 and
-		// 129 ms, and the next would end after the quarter.
+		// 129 ms, and the next would end after the half second.
 		"prompts end with their share": {pretender{step: ms, token: ms}, second(2048), func(p Probe) bool {
 			return p.Steps == 250 && p.Prompt == 128 && math.Abs(p.PromptPerSecond-128/0.129) < 1e-6
 		}},
