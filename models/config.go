@@ -7,18 +7,19 @@ import (
 	"slices"
 
 	"github.com/graft-gateway/graft/eft"
+	"github.com/graft-gateway/graft/models/chattemplate"
 	"github.com/graft-gateway/graft/models/tokenizer"
 )
 
 // config is what a folder says of its model beside the graph.
 type config struct {
-	context      int         // 0 if the folder does not say
-	ends         []eft.Token // within the vocabulary
-	strays       []eft.Token // end tokens beyond it, which no text can have
-	bos, eos     string
-	architecture string // as LlamaForCausalLM; empty if the folder does not say
-	kind         string // as llama; empty if the folder does not say
-	graph        string // the graph's file, where the folder names one
+	context      int               // 0 if the folder does not say
+	ends         []eft.Token       // within the vocabulary
+	strays       []eft.Token       // end tokens beyond it, which no text can have
+	special      map[string]string // named special tokens, such as bos_token
+	architecture string            // as LlamaForCausalLM; empty if the folder does not say
+	kind         string            // as llama; empty if the folder does not say
+	graph        string            // the graph's file, where the folder names one
 }
 
 // modelConfig is a config.json. Models of several parts keep the language model's
@@ -80,10 +81,7 @@ func (f Folder) config(t *tokenizer.Tokenizer) (config, error) {
 	var generation struct {
 		EOS idSet `json:"eos_token_id"`
 	}
-	var tokens, special struct {
-		BOS content `json:"bos_token"`
-		EOS content `json:"eos_token"`
-	}
+	var tokens, special json.RawMessage
 	var wrong error
 	for _, file := range []struct {
 		name string
@@ -94,9 +92,13 @@ func (f Folder) config(t *tokenizer.Tokenizer) (config, error) {
 	} {
 		wrong = errors.Join(wrong, f.readJSON(file.name, file.dst))
 	}
-	c := config{
-		context: model.context(), kind: model.ModelType, graph: genai.Model.Decoder.Filename,
-		bos: firstOf(string(tokens.BOS), string(special.BOS)), eos: firstOf(string(tokens.EOS), string(special.EOS)),
+	c := config{context: model.context(), kind: model.ModelType, graph: genai.Model.Decoder.Filename}
+	if tokens == nil {
+		tokens = json.RawMessage("{}")
+	}
+	var err error
+	if c.special, err = chattemplate.SpecialTokens(tokens, special); err != nil {
+		wrong = errors.Join(wrong, fmt.Errorf("%s/%w", f.name, err))
 	}
 	if len(model.Architectures) > 0 {
 		c.architecture = model.Architectures[0]
@@ -121,7 +123,7 @@ func (c *config) setEnds(t *tokenizer.Tokenizer, sources ...idSet) {
 			ids = source
 		}
 	}
-	if id, ok := t.ID(c.eos); ids == nil && ok {
+	if id, ok := t.ID(c.special["eos_token"]); ids == nil && ok {
 		ids = idSet{id}
 	}
 	for _, id := range ids {
@@ -162,19 +164,4 @@ func (s *idSet) UnmarshalJSON(data []byte) error {
 		return nil
 	}
 	return json.Unmarshal(data, (*[]eft.Token)(s))
-}
-
-// content is a token's text, given as a string or as {"content": …}.
-type content string
-
-func (c *content) UnmarshalJSON(data []byte) error {
-	if json.Unmarshal(data, (*string)(c)) == nil {
-		return nil
-	}
-	var token struct {
-		Content string `json:"content"`
-	}
-	err := json.Unmarshal(data, &token)
-	*c = content(token.Content)
-	return err
 }

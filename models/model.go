@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/graft-gateway/graft/eft"
 	"github.com/graft-gateway/graft/models/chattemplate"
@@ -113,26 +114,46 @@ func (f Folder) tokenizer() (*tokenizer.Tokenizer, error) {
 
 // template parses the folder's chat template, nil if it has none.
 func (f Folder) template() (*chattemplate.Template, error) {
-	source, err := f.readOptional("chat_template.jinja")
+	sources, err := f.templateSources()
+	if err != nil || len(sources) == 0 {
+		return nil, err
+	}
+	source, err := sources.Pick(false)
 	if err != nil {
 		return nil, err
 	}
-	if source == nil {
-		config, err := f.readOptional("tokenizer_config.json")
-		if err != nil || config == nil {
-			return nil, err
-		}
-		sources, err := chattemplate.FromConfig(config)
-		if err != nil || sources.Default == "" {
-			return nil, err
-		}
-		source = []byte(sources.Default)
-	}
-	t, err := chattemplate.Parse(string(source))
+	t, err := chattemplate.Parse(source)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.templateFile(), err)
 	}
 	return t, nil
+}
+
+// templateSources are the folder's chat templates: those in files of their own, or
+// else those of the tokenizer's configuration.
+func (f Folder) templateSources() (chattemplate.Sources, error) {
+	extra, err := fs.Glob(f.files, chattemplate.ExtraTemplatesFolder+"/*.jinja")
+	if err != nil {
+		return nil, err
+	}
+	files := make(map[string][]byte)
+	for _, name := range append(extra, chattemplate.ChatTemplateFile) {
+		source, err := f.readOptional(name)
+		if err != nil {
+			return nil, err
+		}
+		if source != nil {
+			files[name] = source
+		}
+	}
+	if len(files) > 0 {
+		return chattemplate.FromFiles(files), nil
+	}
+	config, err := f.readOptional("tokenizer_config.json")
+	if err != nil || config == nil {
+		return nil, err
+	}
+	return chattemplate.FromConfig(config)
 }
 
 // Close frees the session. Sequences must be closed before.
@@ -163,10 +184,10 @@ func (m *Model) Notes() []string { return m.config.notes() }
 
 // BOS and EOS are the special tokens that begin and end texts, empty if the folder
 // names none.
-func (m *Model) BOS() string { return m.config.bos }
+func (m *Model) BOS() string { return m.config.special["bos_token"] }
 
 // EOS is described at BOS.
-func (m *Model) EOS() string { return m.config.eos }
+func (m *Model) EOS() string { return m.config.special["eos_token"] }
 
 // ErrNoTemplate says that a model cannot chat.
 var ErrNoTemplate = errors.New("the model has no chat template")
@@ -185,7 +206,7 @@ func (m *Model) Prompt(ctx context.Context, messages []chattemplate.Message) ([]
 func (m *Model) PromptWith(ctx context.Context, template *chattemplate.Template, messages []chattemplate.Message) ([]eft.Token, error) {
 	text, err := template.RenderInput(ctx, chattemplate.Input{
 		Messages: messages, AddGenerationPrompt: true,
-		BOSToken: m.config.bos, EOSToken: m.config.eos,
+		Special: m.config.special,
 	})
 	if err != nil {
 		return nil, err

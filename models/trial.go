@@ -53,7 +53,7 @@ func (d *Description) Try(ctx context.Context) (trials []Trial, marks []string, 
 	}
 	m := d.model
 	for _, c := range tried() {
-		c.in.AddGenerationPrompt, c.in.BOSToken, c.in.EOSToken = true, m.config.bos, m.config.eos
+		c.in.AddGenerationPrompt, c.in.Special = true, m.config.special
 		text, err := m.template.RenderInput(ctx, c.in)
 		if ctx.Err() != nil {
 			return nil, nil, errors.Join(ctx.Err(), err)

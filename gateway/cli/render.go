@@ -57,23 +57,33 @@ func loadChat(name string) (*chatFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("template: %w", err)
 	}
-	sources, f := chattemplate.Sources{Default: string(data)}, &chatFile{}
+	sources, f := chattemplate.Sources{"default": string(data)}, &chatFile{}
 	if filepath.Ext(name) == ".json" {
 		if sources, err = chattemplate.FromConfig(data); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		if sources.Default == "" {
+		if len(sources) == 0 {
 			return nil, fmt.Errorf("%s has no chat_template; look for a chat_template.jinja beside it", name)
 		}
-		if f.defaults, err = specialTokens(data); err != nil {
+		tokens, err := chattemplate.SpecialTokens(data, nil)
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
+		members, err := json.Marshal(tokens)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		f.defaults = bytes.Trim(members, "{}")
 	}
-	if f.plain, err = chattemplate.Parse(sources.Default); err != nil {
+	plain, err := sources.Pick(false)
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	if sources.ToolUse != "" {
-		if f.tools, err = chattemplate.Parse(sources.ToolUse); err != nil {
+	if f.plain, err = chattemplate.Parse(plain); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if tools, err := sources.Pick(true); err == nil && tools != plain {
+		if f.tools, err = chattemplate.Parse(tools); err != nil {
 			return nil, fmt.Errorf("%s: the template tool_use: %w", name, err)
 		}
 	}

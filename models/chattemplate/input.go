@@ -26,8 +26,9 @@ type Input struct {
 	Messages []Message
 	// AddGenerationPrompt asks for the head of the assistant's next turn.
 	AddGenerationPrompt bool
-	// BOSToken and EOSToken are left undefined where they are empty.
-	BOSToken, EOSToken string
+	// Special are the tokenizer's named special tokens, such as bos_token: see
+	// [SpecialTokens]. One that is not in it is undefined.
+	Special map[string]string
 	// Tools and Documents are JSON lists; nil means None.
 	Tools, Documents json.RawMessage
 	// Extra are further names by their JSON values, such as enable_thinking.
@@ -60,6 +61,9 @@ func (in Input) dict() (*dict, error) {
 		messages.items[i] = d
 	}
 	data := newDict(8)
+	for name, token := range in.Special {
+		data.set(name, str(token))
+	}
 	data.set("messages", messages)
 	for name, raw := range map[string]json.RawMessage{"tools": in.Tools, "documents": in.Documents} {
 		v, err := orNone(raw)
@@ -69,12 +73,6 @@ func (in Input) dict() (*dict, error) {
 		data.set(name, v)
 	}
 	data.set("add_generation_prompt", boolean(in.AddGenerationPrompt))
-	if in.BOSToken != "" {
-		data.set("bos_token", str(in.BOSToken))
-	}
-	if in.EOSToken != "" {
-		data.set("eos_token", str(in.EOSToken))
-	}
 	for name, raw := range in.Extra {
 		v, err := readJSON(raw)
 		if err != nil {

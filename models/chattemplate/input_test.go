@@ -23,9 +23,10 @@ func TestInputBecomesTheDataThatTemplatesKnow(t *testing.T) {
 			Input{Messages: []Message{{Role: "user", Content: "no", Parts: json.RawMessage(`[{"type": "text", "text": "Hi"}]`)}}}},
 		{"no tools are None", "{{ tools is none }}{{ documents is none }}{{ tools is defined }}", "TrueTrueTrue", Input{}},
 		{"tools keep their order and numbers", "{{ tools|tojson }}", `[{"b": 1.0, "a": 1}]`, Input{Tools: json.RawMessage(`[{"b":1.0,"a":1}]`)}},
-		{"empty tokens are undefined", "{{ bos_token is defined }}{{ eos_token }}", "False</s>", Input{EOSToken: "</s>"}},
+		{"special tokens have their names", "{{ bos_token is defined }}{{ eos_token }}{{ pad_token is defined }}{{ image_token }}", "False</s>True<img>",
+			Input{Special: map[string]string{"eos_token": "</s>", "pad_token": "", "image_token": "<img>"}}},
 		{"extra names win", "{{ add_generation_prompt }}{{ enable_thinking }}{{ bos_token }}", "TrueFalse<x>",
-			Input{AddGenerationPrompt: true, BOSToken: "<s>", Extra: map[string]json.RawMessage{"enable_thinking": json.RawMessage("false"), "bos_token": json.RawMessage(`"<x>"`)}}},
+			Input{AddGenerationPrompt: true, Special: map[string]string{"bos_token": "<s>"}, Extra: map[string]json.RawMessage{"enable_thinking": json.RawMessage("false"), "bos_token": json.RawMessage(`"<x>"`)}}},
 		{"now is the given time", "{{ strftime_now('%d %b %Y') }}", "10 Jul 2025", Input{Now: vectorTime}},
 	}
 	for _, tt := range tests {
@@ -71,31 +72,5 @@ func TestInputThatIsNotJSONIsRefusedByName(t *testing.T) {
 		if _, err := tmpl.RenderInput(context.Background(), in); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one with %q", err, want)
 		}
-	}
-}
-
-func TestFromConfigFindsTheTemplates(t *testing.T) {
-	tests := []struct {
-		name, config      string
-		plain, tools, err string
-	}{
-		{"one string", `{"chat_template": "a"}`, "a", "a", ""},
-		{"named ones", `{"chat_template": [{"name": "tool_use", "template": "b"}, {"name": "default", "template": "a"}, {"name": "rag", "template": "c"}]}`, "a", "b", ""},
-		{"none", `{}`, "", "", ""},
-		{"null", `{"chat_template": null}`, "", "", ""},
-		{"named ones without a default", `{"chat_template": [{"name": "rag", "template": "c"}]}`, "", "", `names 1 templates, but none is "default"`},
-		{"a number", `{"chat_template": 1}`, "", "", "neither a string nor a list"},
-		{"no JSON", `x`, "", "", "tokenizer_config.json: invalid character"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			s, err := FromConfig([]byte(tt.config))
-			if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
-				t.Fatalf("error %v, want one with %q", err, tt.err)
-			}
-			if s.For(false) != tt.plain || s.For(true) != tt.tools {
-				t.Errorf("got %q and %q with tools", s.For(false), s.For(true))
-			}
-		})
 	}
 }

@@ -120,7 +120,7 @@ func TestALongConversationStaysWithinTheDefaults(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text, err := tmpl.RenderInput(context.Background(), Input{Messages: messages, AddGenerationPrompt: true, BOSToken: "<s>", Now: vectorTime})
+		text, err := tmpl.RenderInput(context.Background(), Input{Messages: messages, AddGenerationPrompt: true, Special: map[string]string{"bos_token": "<s>"}, Now: vectorTime})
 		if err != nil || len(text) < 2_000_000 {
 			t.Errorf("%s: %d bytes, error %v", v.Name, len(text), err)
 		}
