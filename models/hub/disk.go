@@ -22,6 +22,8 @@ func onDisk(err error, folder string, missing int64) error {
 		return fmt.Errorf("the disk is full: %s needs %d bytes more for this file alone; make room, or choose another folder with --to, and run the same command again, which goes on from what is there", folder, missing)
 	case errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.EROFS):
 		return fmt.Errorf("this user may not write into %s: choose another folder with --to (%w)", folder, err)
+	case errors.Is(err, syscall.ENOTDIR):
+		return fmt.Errorf("%s has a file in the place of a folder: move it away, or choose another folder with --to (%w)", folder, err)
 	}
 	return fmt.Errorf("folder %s: %w", folder, err)
 }

@@ -73,7 +73,7 @@ func TestWhatIsInTheWayIsNamed(t *testing.T) {
 			return os.Symlink(filepath.Dir(outside), filepath.Join(dir, "onnx"))
 		}, "escapes"},
 		"a folder": {func(dir, _ string) error { return os.Mkdir(filepath.Join(dir, "config.json"), 0o700) }, "config.json in "},
-		"a file":   {func(dir, _ string) error { return os.WriteFile(filepath.Join(dir, "onnx"), nil, 0o600) }, "not a directory"},
+		"a file":   {func(dir, _ string) error { return os.WriteFile(filepath.Join(dir, "onnx"), nil, 0o600) }, "has a file in the place of a folder"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			outside := filepath.Join(t.TempDir(), "outside")
