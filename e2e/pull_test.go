@@ -70,9 +70,10 @@ func pulling(s *hubtest.Server, dir string, args ...string) (command *exec.Cmd, 
 func TestAnInterruptedPullGoesOnAndIsServed(t *testing.T) {
 	s := hubOf(t)
 	dir := t.TempDir()
-	const repository = "family/small-chat"
+	const repository, arrived = "family/small-chat", 100_000
 	pull := func() string {
 		t.Helper()
+		s.Forget()
 		command, stderr := pulling(s, dir, repository)
 		if err := command.Run(); err != nil {
 			t.Fatalf("%v: %s", err, stderr)
@@ -80,38 +81,10 @@ func TestAnInterruptedPullGoesOnAndIsServed(t *testing.T) {
 		return stderr.String()
 	}
 
-	const arrived = 100_000
 	s.Break("onnx/model.onnx", hubtest.Fault{Stall: arrived})
 	command, stderr := pulling(s, dir, repository)
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	beginning := func() (string, int64) {
-		left, _ := filepath.Glob(filepath.Join(dir, "models", "small-chat", "onnx", "model.onnx.*.incomplete")) // the pattern is well formed
-		if len(left) != 1 {
-			return "", 0
-		}
-		info, err := os.Stat(left[0])
-		if err != nil {
-			return "", 0
-		}
-		return left[0], info.Size()
-	}
-	if err := settles(func() bool { _, size := beginning(); return size == arrived }); err != nil {
-		t.Fatalf("the beginning did not arrive %v: %s", err, stderr)
-	}
-	if err := command.Process.Signal(syscall.SIGINT); err != nil {
-		t.Fatal(err)
-	}
-	exit := new(exec.ExitError)
-	if err := command.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 130 || !strings.Contains(stderr.String(), "the same command goes on from there") {
-		t.Errorf("interrupted: %v: %s", err, stderr)
-	}
-	if _, size := beginning(); size != arrived {
-		t.Errorf("%d bytes are kept, want %d", size, arrived)
-	}
+	interrupt(t, command, stderr, filepath.Join(dir, "models", "small-chat", "onnx", "model.onnx.*.incomplete"), arrived)
 
-	s.Forget()
 	if told := pull(); !strings.Contains(told, "onnx/model.onnx  351 kB  resumed") {
 		t.Errorf("the second time it tells %s", told)
 	}
@@ -121,7 +94,6 @@ func TestAnInterruptedPullGoesOnAndIsServed(t *testing.T) {
 		}
 	}
 
-	s.Forget()
 	pull()
 	for _, r := range s.Seen() {
 		if !strings.HasPrefix(r.Path, "/api/models/") {
@@ -141,6 +113,37 @@ func TestAnInterruptedPullGoesOnAndIsServed(t *testing.T) {
 	want, err := clientOf(shared).CreateChatCompletion(t.Context(), request(t, "demo-small-chat"))
 	if err != nil || got.Choices[0].Message.Content != want.Choices[0].Message.Content {
 		t.Errorf("the pulled model says %q, the embedded one %q, %v", got.Choices[0].Message.Content, want.Choices[0].Message.Content, err)
+	}
+}
+
+// interrupt starts a pull, stops it by Ctrl-C's signal when the file that the pattern
+// finds has so many bytes, and sees that they are kept.
+func interrupt(t *testing.T, command *exec.Cmd, stderr *bytes.Buffer, pattern string, arrived int64) {
+	t.Helper()
+	beginning := func() int64 {
+		left, _ := filepath.Glob(pattern) // which is well formed
+		if len(left) != 1 {
+			return 0
+		}
+		info, err := os.Stat(left[0])
+		if err != nil {
+			return 0
+		}
+		return info.Size()
+	}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	settled := settles(func() bool { return beginning() == arrived })
+	if err := command.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	exit := new(exec.ExitError)
+	if err := command.Wait(); settled != nil || !errors.As(err, &exit) || exit.ExitCode() != 130 || !strings.Contains(stderr.String(), "the same command goes on from there") {
+		t.Fatalf("%v; interrupted: %v: %s", settled, err, stderr)
+	}
+	if size := beginning(); size != arrived {
+		t.Errorf("%d bytes are kept, want %d", size, arrived)
 	}
 }
 

@@ -139,6 +139,16 @@ func (w *world) transfers() (n int) {
 	return n
 }
 
+// ranges are those that the storage was asked for, in turn.
+func (w *world) ranges() (asked []string) {
+	for _, r := range w.Seen() {
+		if r.Storage {
+			asked = append(asked, r.Header.Get("Range"))
+		}
+	}
+	return asked
+}
+
 // watcher is an observer that adds up.
 type watcher struct {
 	mu      sync.Mutex
