@@ -88,6 +88,11 @@ func FuzzPattern(f *testing.F) {
 			return
 		}
 		text = repair(text)
+		if m.fast != nil {
+			if got, ok := m.fast.match(nil, text); ok && !slices.Equal(got, m.search(nil, text)) {
+				t.Errorf("%q in %q gives %v by the program, %v by the engine", pattern, text, got, m.search(nil, text))
+			}
+		}
 		at := 0
 		for _, s := range m.match(nil, text) {
 			if s.start < at || s.end < s.start || s.end > len(text) || !utf8.ValidString(text[s.start:s.end]) {

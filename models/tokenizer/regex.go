@@ -10,7 +10,8 @@ import (
 // regex matches a pattern that has no scanner.
 type regex struct {
 	compiled *regexp2.Regexp
-	empty    bool // it can match no characters
+	fast     *program // nil if the pattern is beyond it
+	empty    bool     // it can match no characters
 }
 
 // newRegex compiles a pattern in the reference's syntax.
@@ -23,12 +24,25 @@ func newRegex(pattern string) (regex, error) {
 	if err != nil {
 		return regex{}, fmt.Errorf("the pattern does not compile: %w", err)
 	}
-	return regex{compiled, translated.empty}, nil
+	r := regex{compiled: compiled, empty: translated.empty}
+	if translated.tree != nil {
+		r.fast = newProgram(translated.tree)
+	}
+	return r, nil
 }
 
-// match searches on from the end of each match. An empty match right behind
-// the last one does not count, and the search goes on a character further.
 func (r regex) match(dst []span, text string) []span {
+	if r.fast != nil {
+		if out, ok := r.fast.match(dst, text); ok {
+			return out
+		}
+	}
+	return r.search(dst, text)
+}
+
+// search is match by the general engine. It searches on from the end of each match. An empty match right behind
+// the last one does not count, and the search goes on a character further.
+func (r regex) search(dst []span, text string) []span {
 	runes := []rune(text)
 	offset, counted := 0, 0 // the byte at which runes[counted] begins
 	bytesAt := func(n int) int {

@@ -44,6 +44,8 @@ func translate(pattern string) (node, error) {
 // node is a translated part of a pattern.
 type node struct {
 	text string
+	// tree is the part for the matcher of our own, nil if it cannot do it.
+	tree *tree
 	// endless says that it repeats something without a bound: repeating that
 	// again could take exponential time.
 	endless bool
@@ -75,16 +77,18 @@ func (t *translator) alternatives() (node, error) {
 	defer func() { t.depth-- }()
 	var out node
 	var b strings.Builder
+	list := []*tree{}
 	for {
 		n, err := t.sequence()
 		if err != nil {
 			return node{}, err
 		}
+		list = append(list, n.tree)
 		b.WriteString(n.text)
 		out.endless = out.endless || n.endless
 		out.empty = out.empty || n.empty
 		if !t.accept("|") {
-			out.text = b.String()
+			out.text, out.tree = b.String(), eitherOf(list)
 			return out, nil
 		}
 		b.WriteByte('|')
@@ -95,6 +99,7 @@ func (t *translator) alternatives() (node, error) {
 func (t *translator) sequence() (node, error) {
 	out := node{empty: true}
 	var b strings.Builder
+	list := []*tree{}
 	previous := rune(0)
 	for t.more() && t.src[t.at] != '|' && t.src[t.at] != ')' {
 		n, err := t.atom()
@@ -110,10 +115,11 @@ func (t *translator) sequence() (node, error) {
 			return node{}, err
 		}
 		b.WriteString(n.text)
+		list = append(list, n.tree)
 		out.endless = out.endless || n.endless
 		out.empty = out.empty && n.empty
 	}
-	out.text = b.String()
+	out.text, out.tree = b.String(), oneAfterOther(list)
 	return out, nil
 }
 
@@ -135,12 +141,12 @@ func (t *translator) atom() (node, error) {
 	case '[':
 		return t.class()
 	case '.':
-		return node{text: `[^\n]`}, nil
+		return node{text: `[^\n]`, tree: classTree(runeSet{{'\n', '\n'}}.complement())}, nil
 	case '^':
 		// The start of a line; no line starts behind a final line break.
-		return node{text: `(?:\A|(?<=\n)(?!\z))`, fixed: true, empty: true}, nil
+		return node{text: `(?:\A|(?<=\n)(?!\z))`, tree: &tree{op: opPlace, place: lineStart}, fixed: true, empty: true}, nil
 	case '$':
-		return node{text: `(?=\n|\z)`, fixed: true, empty: true}, nil
+		return node{text: `(?=\n|\z)`, tree: &tree{op: opPlace, place: lineEnd}, fixed: true, empty: true}, nil
 	case '*', '+', '?', '{':
 		return node{}, fmt.Errorf("a quantifier %c with nothing before it", r)
 	case '\\':
@@ -152,13 +158,13 @@ func (t *translator) atom() (node, error) {
 // literal is a character that stands for itself.
 func (t *translator) literal(r rune) (node, error) {
 	if !t.fold {
-		return node{text: quote(r)}, nil
+		return node{text: quote(r), tree: classTree(runeSet{{r, r}})}, nil
 	}
 	var c charSet
 	if err := c.add(t, r, r); err != nil {
 		return node{}, err
 	}
-	n := node{text: c.bracket()}
+	n := c.node()
 	if isASCIILetter(r) {
 		n.letter = r
 	}
@@ -173,10 +179,10 @@ func (t *translator) escape() (node, error) {
 	switch t.src[t.at] {
 	case 'A':
 		t.at++
-		return node{text: `\A`, fixed: true, empty: true}, nil
+		return node{text: `\A`, tree: &tree{op: opPlace, place: textStart}, fixed: true, empty: true}, nil
 	case 'z':
 		t.at++
-		return node{text: `\z`, fixed: true, empty: true}, nil
+		return node{text: `\z`, tree: &tree{op: opPlace, place: textEnd}, fixed: true, empty: true}, nil
 	case 'Z':
 		t.at++
 		return node{text: `(?=\n?\z)`, fixed: true, empty: true}, nil
@@ -197,7 +203,7 @@ func (t *translator) escape() (node, error) {
 		return node{}, err
 	}
 	if isSet {
-		return node{text: c.bracket()}, nil
+		return c.node(), nil
 	}
 	return t.literal(r)
 }
@@ -205,20 +211,21 @@ func (t *translator) escape() (node, error) {
 // group parses what follows an opening parenthesis.
 func (t *translator) group() (node, error) {
 	open, fixed, fold := "(?:", false, t.fold
+	wrap := func(inner *tree) *tree { return inner }
 	switch {
 	case t.accept("?:"):
 	case t.accept("?i:"):
 		fold = true
 	case t.accept("?>"):
-		open = "(?>"
+		open, wrap = "(?>", atomically
 	case t.accept("?="):
-		open, fixed = "(?=", true
+		open, fixed, wrap = "(?=", true, ahead(false)
 	case t.accept("?!"):
-		open, fixed = "(?!", true
+		open, fixed, wrap = "(?!", true, ahead(true)
 	case t.accept("?<="):
-		open, fixed = "(?<=", true
+		open, fixed, wrap = "(?<=", true, behind(false)
 	case t.accept("?<!"):
-		open, fixed = "(?<!", true
+		open, fixed, wrap = "(?<!", true, behind(true)
 	case t.accept("?"):
 		return node{}, fmt.Errorf("a group of another kind than (…), (?:…), (?i:…), (?>…), (?=…), (?!…), (?<=…) and (?<!…)")
 	}
@@ -232,5 +239,5 @@ func (t *translator) group() (node, error) {
 	if !t.accept(")") {
 		return node{}, fmt.Errorf("a group without its )")
 	}
-	return node{text: open + n.text + ")", endless: n.endless, fixed: fixed, empty: fixed || n.empty}, nil
+	return node{text: open + n.text + ")", tree: wrap(n.tree), endless: n.endless, fixed: fixed, empty: fixed || n.empty}, nil
 }

@@ -14,9 +14,22 @@ type charSet struct {
 	alone   bool // it is a set such as \w outside brackets
 	sealed  bool // it is the complement of a set, which takes no more members
 	body    strings.Builder
+	set     runeSet // what body says
 }
 
-func (c *charSet) write(body string) { c.body.WriteString(body) }
+func (c *charSet) write(body string, set runeSet) {
+	c.body.WriteString(body)
+	c.set = append(c.set, set...)
+}
+
+// node is the class as a part of the pattern.
+func (c *charSet) node() node {
+	set := c.set
+	if c.negated {
+		set = set.complement()
+	}
+	return node{text: c.bracket(), tree: classTree(set)}
+}
 
 func (c *charSet) bracket() string {
 	if c.negated {
@@ -28,9 +41,9 @@ func (c *charSet) bracket() string {
 // add puts the characters first to last into the class, under (?i:…) with all
 // that folds to the same. Only ASCII is supported there.
 func (c *charSet) add(t *translator, first, last rune) error {
-	c.write(quote(first))
+	c.write(quote(first), runeSet{{first, last}})
 	if last != first {
-		c.write("-" + quote(last))
+		c.body.WriteString("-" + quote(last))
 	}
 	if !t.fold {
 		return nil
@@ -40,7 +53,7 @@ func (c *charSet) add(t *translator, first, last rune) error {
 	}
 	for r := first; r <= last; r++ {
 		for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
-			c.write(quote(other))
+			c.write(quote(other), runeSet{{other, other}})
 		}
 	}
 	return nil
@@ -56,7 +69,7 @@ func (t *translator) class() (node, error) {
 	if err := t.members(c, 0); err != nil {
 		return node{}, err
 	}
-	return node{text: c.bracket()}, nil
+	return c.node(), nil
 }
 
 // members parses up to the closing bracket into c.

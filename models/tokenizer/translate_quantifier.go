@@ -7,10 +7,11 @@ import (
 
 // quantified parses the quantifier behind n, if there is one.
 func (t *translator) quantified(n node) (node, error) {
-	text, least, endless, ok, err := t.quantifier()
+	text, least, most, ok, err := t.quantifier()
 	if err != nil || !ok {
 		return n, err
 	}
+	endless := most < 0
 	if n.fixed {
 		return n, fmt.Errorf("a quantifier behind what matches a place is not supported")
 	}
@@ -19,15 +20,19 @@ func (t *translator) quantified(n node) (node, error) {
 	}
 	whole := node{endless: n.endless || endless, empty: n.empty || least == 0}
 	counted := text[0] == '{'
+	how := greedily
 	switch {
 	case counted && t.more() && (t.src[t.at] == '+' || t.src[t.at] == '?'):
 		return n, fmt.Errorf("%s%c is not supported", text, t.src[t.at])
 	case t.accept("?"):
 		text += "?"
+		how = lazily
 	case t.accept("+"): // possessive: it gives nothing back
 		whole.text = "(?>" + n.text + text + ")"
+		whole.tree = atomically(repeated(n.tree, least, most, greedily))
 		return whole, t.noSecond()
 	}
+	whole.tree = repeated(n.tree, least, most, how)
 	whole.text = n.text + text
 	return whole, t.noSecond()
 }
@@ -43,17 +48,17 @@ func (t *translator) noSecond() error {
 	return err
 }
 
-// quantifier parses *, +, ? or {n,m}.
-func (t *translator) quantifier() (text string, least int, endless, ok bool, err error) {
+// quantifier parses *, +, ? or {n,m}; most is −1 without a bound.
+func (t *translator) quantifier() (text string, least, most int, ok bool, err error) {
 	switch {
 	case t.accept("*"):
-		return "*", 0, true, true, nil
+		return "*", 0, -1, true, nil
 	case t.accept("+"):
-		return "+", 1, true, true, nil
+		return "+", 1, -1, true, nil
 	case t.accept("?"):
-		return "?", 0, false, true, nil
+		return "?", 0, 1, true, nil
 	case !t.accept("{"):
-		return "", 0, false, false, nil
+		return "", 0, 0, false, nil
 	}
 	least, hasLeast := t.number()
 	most, hasMost := least, hasLeast
@@ -62,18 +67,18 @@ func (t *translator) quantifier() (text string, least int, endless, ok bool, err
 		most, hasMost = t.number()
 	}
 	if !t.accept("}") || !hasLeast && !hasMost {
-		return "", 0, false, false, fmt.Errorf("a { that is no quantifier; write \\{ for the character")
+		return "", 0, 0, false, fmt.Errorf("a { that is no quantifier; write \\{ for the character")
 	}
 	if least > highestCount || most > highestCount || hasMost && most < least {
-		return "", 0, false, false, fmt.Errorf("a repetition of %d to %d times; 0 to %d in this order are supported", least, most, highestCount)
+		return "", 0, 0, false, fmt.Errorf("a repetition of %d to %d times; 0 to %d in this order are supported", least, most, highestCount)
 	}
 	switch {
 	case !comma:
-		return fmt.Sprintf("{%d}", least), least, false, true, nil
+		return fmt.Sprintf("{%d}", least), least, least, true, nil
 	case !hasMost:
-		return fmt.Sprintf("{%d,}", least), least, true, true, nil
+		return fmt.Sprintf("{%d,}", least), least, -1, true, nil
 	}
-	return fmt.Sprintf("{%d,%d}", least, most), least, false, true, nil
+	return fmt.Sprintf("{%d,%d}", least, most), least, most, true, nil
 }
 
 // number parses decimal digits; too many of them are a number beyond any bound.

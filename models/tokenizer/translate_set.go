@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 const spaceClass = `\t-\r \x85\xA0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000`
@@ -15,19 +16,20 @@ const categories = " L Lu Ll Lt Lm Lo M Me N Nd Nl No P Pc Pd Ps Pe Pi Pf Po S S
 // set writes one of \s \d \w \p{…} or their negations into c.
 func (t *translator) set(c *charSet, kind rune) error {
 	var body string
+	var set runeSet
 	switch kind {
 	case 's', 'S':
-		body = spaceClass
+		body, set = spaceClass, tableSet(unicode.White_Space)
 	case 'd', 'D':
-		body = `\p{Nd}` + additionsOf("Nd")
+		body, set = `\p{Nd}`+additionsOf("Nd"), categorySet("Nd")
 	case 'w', 'W':
-		body = wordMembers(c.alone)
+		body, set = wordMembers(c.alone), wordSet(c.alone)
 	default:
 		name, negated, err := t.property()
 		if err != nil {
 			return err
 		}
-		if body, err = propertyClass(name); err != nil {
+		if body, set, err = propertyClass(name); err != nil {
 			return err
 		}
 		if negated {
@@ -35,29 +37,45 @@ func (t *translator) set(c *charSet, kind rune) error {
 		}
 	}
 	if strings.ContainsRune("SDWP", kind) {
-		return c.complement(body)
+		return c.complement(body, set)
 	}
-	c.write(body)
+	c.write(body, set)
 	return nil
 }
 
 // complement makes c all but body. It has to be all of its class, since regexp2
 // has no union with a complement; [^\S] is \s.
-func (c *charSet) complement(body string) error {
+func (c *charSet) complement(body string, set runeSet) error {
 	if c.body.Len() > 0 {
 		return fmt.Errorf("a negated set beside others in a class is not supported")
 	}
 	c.negated = !c.negated
 	c.sealed = true
-	c.write(body)
+	c.write(body, set)
 	return nil
+}
+
+// circled is the circled and squared Latin letters.
+const circled = "Ⓐ-ⓩ🄰-🅉🅐-🅩🅰-🆉"
+
+// wordSet is wordMembers as a set.
+func wordSet(alone bool) runeSet {
+	set := literalSet(circled)
+	for _, category := range []string{"L", "M", "Nd", "Nl", "Pc"} {
+		set = append(set, categorySet(category)...)
+	}
+	set = append(set, additionSet("N")...)
+	if alone {
+		set = append(set, literalSet("²³¹¼-¾")...)
+	}
+	return set
 }
 
 // wordMembers is \w: letters, marks, decimal digits, letter numbers, connectors
 // and the circled and squared Latin letters; outside classes, and only there,
 // also the superscripts and fractions of Latin-1.
 func wordMembers(alone bool) string {
-	body := `\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}Ⓐ-ⓩ🄰-🅉🅐-🅩🅰-🆉` + additionsOf("L") + additionsOf("M") + additionsOf("N")
+	body := `\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}` + circled + additionsOf("L") + additionsOf("M") + additionsOf("N")
 	if alone {
 		body += `\xB2\xB3\xB9\xBC-\xBE`
 	}
@@ -80,9 +98,9 @@ func (t *translator) property() (name string, negated bool, err error) {
 }
 
 // propertyClass gives the members of a general category or a script.
-func propertyClass(name string) (string, error) {
+func propertyClass(name string) (string, runeSet, error) {
 	if name != "" && !strings.Contains(name, " ") && strings.Contains(categories, " "+name+" ") {
-		return `\p{` + name + `}` + additionsOf(name), nil
+		return `\p{` + name + `}` + additionsOf(name), categorySet(name), nil
 	}
 	newer := ""
 	switch name {
@@ -96,9 +114,9 @@ func propertyClass(name string) (string, error) {
 		newer = "\u0897\U00010EC2-\U00010EC4\U00010EFC"
 	case "Hiragana", "Katakana", "Hangul", "Thai", "Greek", "Hebrew", "Devanagari":
 	default:
-		return "", fmt.Errorf(`\p{%s} is not supported`, name)
+		return "", nil, fmt.Errorf(`\p{%s} is not supported`, name)
 	}
-	return `\p{` + name + `}` + newer, nil
+	return `\p{` + name + `}` + newer, append(tableSet(unicode.Scripts[name]), literalSet(newer)...), nil
 }
 
 // additionsOf gives the ranges that [additions] puts into a category.

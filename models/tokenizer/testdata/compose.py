@@ -139,7 +139,8 @@ def trained(rng, file):
             affixes["end_of_word_suffix"] = rng.choice(["</w>", "@@"])
         model, trainer = models.BPE(**affixes), trainers.BpeTrainer(vocab_size=size, special_tokens=special, show_progress=False, limit_alphabet=rng.choice([20, 60, 500]), **affixes)
     elif kind == "Unigram":
-        model, trainer = models.Unigram(), trainers.UnigramTrainer(vocab_size=size, special_tokens=special, unk_token="<unk>", show_progress=False)
+        # The tokens of BPE with scores of our own, some of which are ties.
+        model, trainer = models.BPE(), trainers.BpeTrainer(vocab_size=size, special_tokens=special, show_progress=False)
     elif kind == "WordPiece":
         prefix = "##"
         model, trainer = models.WordPiece(unk_token="<unk>"), trainers.WordPieceTrainer(vocab_size=size, special_tokens=special, show_progress=False, continuing_subword_prefix=prefix)
@@ -158,10 +159,11 @@ def trained(rng, file):
         if maybe(rng, 0.2) and not any(" " in m[0] + m[1] for m in out["merges"]):
             out["merges"] = [" ".join(m) for m in out["merges"]]
     if kind == "Unigram":
-        out |= {"unk_id": 0, "byte_fallback": maybe(rng)}
-        for token in out["vocab"]:
-            if maybe(rng, 0.1):
-                token[1] = round(token[1])
+        tokens = sorted(out["vocab"], key=out["vocab"].get)
+        ties = maybe(rng, 0.3)
+        scores = [-len(t) ** 0.5 * rng.uniform(1, 5) for t in tokens]
+        vocab = [[t, round(s) if ties or maybe(rng, 0.1) else s] for t, s in zip(tokens, scores)]
+        out = {"type": "Unigram", "vocab": vocab, "unk_id": 0, "byte_fallback": maybe(rng)}
     if kind == "WordPiece":
         out["continuing_subword_prefix"] = prefix
         out["max_input_chars_per_word"] = rng.choice([100, 100, 5, 2])

@@ -1,0 +1,173 @@
+package tokenizer
+
+// tree is a parsed pattern. A nil tree is one that [program] cannot do.
+type tree struct {
+	op       treeOp
+	class    *charClass
+	set      runeSet // of class
+	list     []*tree // opSequence, opEither; else one
+	min, max int     // opRepeat; max −1: no bound
+	lazy     bool
+	negated  bool // opAhead, opBehind
+	place    place
+}
+
+type treeOp int
+
+const (
+	opClass treeOp = iota
+	opSequence
+	opEither
+	opRepeat
+	opAtomic
+	opAhead
+	opBehind
+	opPlace
+)
+
+// place is what an anchor matches.
+type place int
+
+const (
+	textStart place = iota
+	textEnd
+	lineStart
+	lineEnd
+)
+
+func classTree(set runeSet) *tree {
+	return &tree{op: opClass, class: newCharClass(set), set: set}
+}
+
+// greed says how a repetition tries.
+type greed bool
+
+const (
+	greedily greed = false
+	lazily   greed = true
+)
+
+// longestUnrolled bounds repetitions of groups, which are written out.
+const longestUnrolled = 16
+
+func repeated(inner *tree, least, most int, how greed) *tree {
+	if inner == nil {
+		return nil
+	}
+	if inner.op != opClass && (least > longestUnrolled || most > longestUnrolled || inner.canBeEmpty()) {
+		return nil
+	}
+	return &tree{op: opRepeat, list: []*tree{inner}, min: least, max: most, lazy: bool(how)}
+}
+
+// canBeEmpty says whether t can match no characters.
+func (t *tree) canBeEmpty() bool {
+	switch t.op {
+	case opClass:
+		return false
+	case opSequence:
+		for _, part := range t.list {
+			if !part.canBeEmpty() {
+				return false
+			}
+		}
+		return true
+	case opEither:
+		for _, part := range t.list {
+			if part.canBeEmpty() {
+				return true
+			}
+		}
+		return false
+	case opRepeat:
+		return t.min == 0 || t.list[0].canBeEmpty()
+	case opAtomic:
+		return t.list[0].canBeEmpty()
+	}
+	return true
+}
+
+func oneAfterOther(list []*tree) *tree { return combined(opSequence, list) }
+
+// eitherOf joins alternatives; single characters become one class.
+func eitherOf(list []*tree) *tree {
+	var set runeSet
+	for _, t := range list {
+		if t == nil || t.op != opClass {
+			return combined(opEither, list)
+		}
+		set = append(set, t.set...)
+	}
+	if len(list) == 1 {
+		return list[0]
+	}
+	return classTree(set)
+}
+
+func combined(op treeOp, list []*tree) *tree {
+	for _, t := range list {
+		if t == nil {
+			return nil
+		}
+	}
+	if len(list) == 1 {
+		return list[0]
+	}
+	return &tree{op: op, list: list}
+}
+
+func atomically(inner *tree) *tree {
+	if inner == nil {
+		return nil
+	}
+	return &tree{op: opAtomic, list: []*tree{inner}}
+}
+
+func ahead(negated bool) func(*tree) *tree {
+	return func(inner *tree) *tree {
+		if inner == nil {
+			return nil
+		}
+		return &tree{op: opAhead, list: []*tree{inner}, negated: negated}
+	}
+}
+
+// behind can do one character only.
+func behind(negated bool) func(*tree) *tree {
+	return func(inner *tree) *tree {
+		if inner == nil || inner.op != opClass {
+			return nil
+		}
+		return &tree{op: opBehind, list: []*tree{inner}, negated: negated}
+	}
+}
+
+// first is the set of characters that t can begin with; ok is false if it may
+// match none.
+func (t *tree) first() (set runeSet, ok bool) {
+	switch t.op {
+	case opClass:
+		return t.set, true
+	case opSequence:
+		for _, part := range t.list {
+			s, whole := part.first()
+			set = append(set, s...)
+			if whole {
+				return set, true
+			}
+		}
+	case opEither:
+		ok = true
+		for _, part := range t.list {
+			s, whole := part.first()
+			set, ok = append(set, s...), ok && whole
+		}
+		return set, ok
+	case opRepeat:
+		set, ok = t.list[0].first()
+		return set, ok && t.min > 0
+	case opAtomic:
+		return t.list[0].first()
+	}
+	return set, false
+}
