@@ -246,17 +246,5 @@ func sliceCount(start, stop, step int) int {
 }
 
 func missingMember(of, key value) *undefined {
-	owner := typeName(of) + " object"
-	if _, ok := of.(none); ok {
-		owner = "None"
-	}
-	name, ok := textOf(key)
-	if !ok {
-		shown := typeName(key)
-		if n, ok := small(key); ok {
-			shown = integerText(n)
-		}
-		return &undefined{owner + " has no element " + shown, undefinedError}
-	}
-	return &undefined{quoted(owner) + " has no attribute " + quoted(name), undefinedError}
+	return &undefined{kind: undefinedError, owner: of, key: key}
 }

@@ -200,7 +200,7 @@ func (r *render) callMacro(m *macro, a arguments) (value, error) {
 		switch {
 		case values[i] != nil:
 		case i < firstDefault:
-			in.set(name, &undefined{"parameter " + quoted(name) + " was not provided", undefinedError})
+			in.set(name, &undefined{message: "parameter " + quoted(name) + " was not provided", kind: undefinedError})
 		default:
 			v, err := r.eval(def.defaults[i-firstDefault], in)
 			if err != nil {
@@ -224,7 +224,7 @@ func (m *macro) special(a arguments, in *scope, given int) error {
 	if def.usesCaller && !contains(def.params, "caller") {
 		caller := a.take("caller")
 		if caller == nil {
-			caller = &undefined{"No caller defined", undefinedError}
+			caller = &undefined{message: "No caller defined", kind: undefinedError}
 		}
 		in.set("caller", caller)
 	}

@@ -126,6 +126,18 @@ func (c *checker) expr(e expr, g guard) error {
 	if b, ok := e.(*binaryExpr); ok && (b.op == "and" || b.op == "or") {
 		return first(c.expr(b.left, g), c.expr(b.right, guard{names: g.names, calls: true}))
 	}
+	if n, ok := e.(*compareExpr); ok && len(n.rest) > 1 {
+		// A chain of comparisons ends at the first that is false.
+		if err := first(c.expr(n.first, g), c.expr(n.rest[0], g)); err != nil {
+			return err
+		}
+		for _, later := range n.rest[1:] {
+			if err := c.expr(later, guard{names: g.names, calls: true}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	if message := c.unknown(e, g); message != "" {
 		return &SyntaxError{Line: e.at(), Message: message}
 	}
@@ -151,41 +163,9 @@ func (c *checker) unknown(e expr, g guard) string {
 			return "No function named " + quoted(name.name)
 		}
 	case *filterExpr:
-		if g.names {
-			return ""
-		}
-		if filterFunc(n.name) == nil {
+		if !g.names && filterFunc(n.name) == nil {
 			return unknownFilter(n.name)
 		}
-		return n.unknownArgument()
-	}
-	return ""
-}
-
-// unknownArgument looks at the filters that take the name of a filter or test.
-func (n *filterExpr) unknownArgument() string {
-	at := 0
-	switch n.name {
-	case "map", "select", "reject":
-	case "selectattr", "rejectattr":
-		at = 1
-	default:
-		return ""
-	}
-	if at >= len(n.args.positional) {
-		return ""
-	}
-	c, ok := n.args.positional[at].(*constExpr)
-	if !ok {
-		return ""
-	}
-	name, ok := textOf(c.value)
-	switch {
-	case !ok:
-	case n.name == "map" && filterFunc(name) == nil:
-		return unknownFilter(name)
-	case n.name != "map" && !knownTest(name):
-		return unknownTest(name)
 	}
 	return ""
 }

@@ -65,9 +65,15 @@ func unescape(s string) (text, message string) {
 			continue
 		case c == 'N':
 			return "", `the escape \N{…} is not supported; write the character itself`
+		case c >= utf8.RuneSelf:
+			// The reference escapes such characters before it undoes escapes, so that
+			// only the backslash is what was escaped.
+			char, n := utf8.DecodeRuneInString(s[i:])
+			writeEscape(&sb, char)
+			i += n - 1
+			continue
 		default:
-			// Any other pair stays as it is, a character of several bytes too.
-			sb.WriteString(s[i-1 : i+1])
+			sb.WriteString(s[i-1 : i+1]) // any other pair stays as it is
 			continue
 		}
 		char, message := codePoint(s[i+1:], size)

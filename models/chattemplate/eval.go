@@ -19,10 +19,33 @@ type render struct {
 
 // scope holds the names of one block. Reading looks outwards, writing stays.
 //
-// Invariant: parents are never written through their children.
+// Invariants: parents are never written through their children; a name is in
+// few or in many, and many is nil until few is full.
 type scope struct {
 	parent *scope
-	vars   map[string]value
+	few    []binding
+	many   map[string]value
+}
+
+type binding struct {
+	name  string
+	value value
+}
+
+// maxFew is up to how many names a scope looks through them one by one.
+const maxFew = 8
+
+func (s *scope) get(name string) (value, bool) {
+	for i := range s.few {
+		if s.few[i].name == name {
+			return s.few[i].value, true
+		}
+	}
+	if s.many == nil {
+		return nil, false
+	}
+	v, ok := s.many[name]
+	return v, ok
 }
 
 func (s *scope) inner(hidden []string) *scope {
@@ -34,20 +57,33 @@ func (s *scope) inner(hidden []string) *scope {
 }
 
 func (s *scope) set(name string, v value) {
-	if s.vars == nil {
-		s.vars = make(map[string]value)
+	for i := range s.few {
+		if s.few[i].name == name {
+			s.few[i].value = v
+			return
+		}
 	}
-	s.vars[name] = v
+	if s.few == nil {
+		s.few = make([]binding, 0, maxFew/2)
+	}
+	if len(s.few) < maxFew {
+		s.few = append(s.few, binding{name, v})
+		return
+	}
+	if s.many == nil {
+		s.many = make(map[string]value)
+	}
+	s.many[name] = v
 }
 
 func missingName(name string) *undefined {
-	return &undefined{message: quoted(name) + " is undefined", kind: undefinedError}
+	return &undefined{kind: undefinedError, key: str(name)}
 }
 
 // name looks name up in the scopes, the data and the globals, in this order.
 func (r *render) name(s *scope, name string) value {
 	for ; s != nil; s = s.parent {
-		if v, ok := s.vars[name]; ok {
+		if v, ok := s.get(name); ok {
 			return v
 		}
 	}
@@ -226,7 +262,7 @@ func (r *render) blockStmt(st stmt, s *scope, out *builder) (signal, error) {
 // block prints a block, which sees the names of around.
 func (r *render) block(n *blockStmt, around *scope, out *builder) error {
 	in := around.inner(n.body.hidden)
-	in.set("super", &undefined{"there is no parent block called " + quoted(n.name) + ".", undefinedError})
+	in.set("super", &undefined{message: "there is no parent block called " + quoted(n.name) + ".", kind: undefinedError})
 	before := r.autoescape
 	r.autoescape = false
 	_, err := r.run(n.body.stmts, in, out)
@@ -254,7 +290,7 @@ func (r *render) self() *module {
 			case "name":
 				return str(name), true
 			case "super":
-				return &undefined{"there is no parent block called " + quoted(name) + ".", undefinedError}, true
+				return &undefined{message: "there is no parent block called " + quoted(name) + ".", kind: undefinedError}, true
 			}
 			return nil, false
 		}}, true

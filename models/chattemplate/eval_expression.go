@@ -282,7 +282,7 @@ func (r *render) evalCond(n *condExpr, s *scope) (value, error) {
 	case n.no != nil:
 		return r.eval(n.no, s)
 	}
-	return &undefined{"the inline if-expression evaluated to false and no else section was defined.", undefinedError}, nil
+	return &undefined{message: "the inline if-expression evaluated to false and no else section was defined.", kind: undefinedError}, nil
 }
 
 func (r *render) evalItem(n *itemExpr, s *scope) (value, error) {

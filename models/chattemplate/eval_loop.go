@@ -100,13 +100,13 @@ func (l *loop) member(name string) (value, bool, error) {
 		return integer(n), true, err
 	case "previtem":
 		if l.index0 == 0 {
-			return &undefined{"there is no previous item", undefinedError}, true, nil
+			return &undefined{message: "there is no previous item", kind: undefinedError}, true, nil
 		}
 		return l.before, true, nil
 	case "nextitem":
 		item, ok, err := l.peek()
 		if err == nil && !ok {
-			item = &undefined{"there is no next item", undefinedError}
+			item = &undefined{message: "there is no next item", kind: undefinedError}
 		}
 		return item, true, err
 	case "cycle":
@@ -206,7 +206,8 @@ func (r *render) assigned(t target, item value, s *scope) value {
 	}
 	items := make(tuple, len(t.tuple))
 	for i, part := range t.tuple {
-		items[i] = r.assigned(part, s.vars[part.name], s)
+		v, _ := s.get(part.name)
+		items[i] = r.assigned(part, v, s)
 	}
 	return items
 }

@@ -128,7 +128,11 @@ func filterSort(r *render, of value, a arguments) (value, error) {
 		}
 		pairs[i] = keyed{keys, item}
 	}
-	sorted, err := r.sorted(pairs, bound[0] != nil && truth(bound[0]))
+	reverse, err := needInt(bound[0], 0)
+	if err != nil {
+		return nil, err
+	}
+	sorted, err := r.sorted(pairs, reverse != 0)
 	return &list{sorted}, err
 }
 
@@ -167,7 +171,11 @@ func filterDictSort(r *render, of value, a arguments) (value, error) {
 		}
 		pairs[i] = keyed{key, tuple{e.key, e.value}}
 	}
-	sorted, err := r.sorted(pairs, bound[2] != nil && truth(bound[2]))
+	reverse, err := needInt(bound[2], 0)
+	if err != nil {
+		return nil, err
+	}
+	sorted, err := r.sorted(pairs, reverse != 0)
 	return &list{sorted}, err
 }
 

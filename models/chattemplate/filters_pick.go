@@ -25,7 +25,7 @@ func filterFirst(r *render, of value, a arguments) (value, error) {
 	}
 	v, ok, err := next()
 	if err == nil && !ok {
-		return &undefined{"No first item, sequence was empty.", undefinedError}, nil
+		return &undefined{message: "No first item, sequence was empty.", kind: undefinedError}, nil
 	}
 	return v, err
 }
@@ -42,7 +42,7 @@ func filterLast(r *render, of value, a arguments) (value, error) {
 		return nil, err
 	}
 	if len(items) == 0 {
-		return &undefined{"No last item, sequence was empty.", undefinedError}, nil
+		return &undefined{message: "No last item, sequence was empty.", kind: undefinedError}, nil
 	}
 	return items[len(items)-1], nil
 }
@@ -59,7 +59,7 @@ func extreme(op string) filterCall {
 			return nil, err
 		}
 		if len(items) == 0 {
-			return &undefined{"No aggregated item, sequence was empty.", undefinedError}, nil
+			return &undefined{message: "No aggregated item, sequence was empty.", kind: undefinedError}, nil
 		}
 		get := getter(bound[1], nil)
 		var best keyed

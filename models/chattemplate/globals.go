@@ -107,6 +107,9 @@ func (r *render) fill(d *dict, from value) error {
 		}
 		return r.step(other.len())
 	}
+	if u, ok := from.(*undefined); ok {
+		return u.err() // it is asked for its keys
+	}
 	next, err := r.iterate(from)
 	if err != nil {
 		return err

@@ -39,7 +39,7 @@ func (r *render) member(of value, name string) (value, bool, error) {
 }
 
 func unsafeMember(of value, name string) *undefined {
-	return &undefined{"access to attribute " + quoted(name) + " of " + quoted(typeName(of)) + " object is unsafe.", securityError}
+	return &undefined{message: "access to attribute " + quoted(name) + " of " + quoted(typeName(of)) + " object is unsafe.", kind: securityError}
 }
 
 // pythonMember says whether Python's values of this kind have a member that

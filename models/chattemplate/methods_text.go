@@ -281,10 +281,14 @@ func textSplitLines(r *render, s string, a arguments) (value, error) {
 	if err != nil {
 		return nil, err
 	}
+	keep, err := needInt(bound[0], 0)
+	if err != nil {
+		return nil, err
+	}
 	if err := r.parts(countLines(s)); err != nil {
 		return nil, err
 	}
-	return textList(splitLines(s, bound[0] != nil && truth(bound[0]))), nil
+	return textList(splitLines(s, keep != 0)), nil
 }
 
 func partitionMethod(name string) method[string] {
@@ -557,6 +561,13 @@ func textTranslate(r *render, s string, a arguments) (value, error) {
 	bound, err := a.bind("translate", 1, "table")
 	if err != nil {
 		return nil, err
+	}
+	if _, at := sequence(bound[0]); at == nil {
+		_, isDict := bound[0].(*dict)
+		_, isText := textOf(bound[0])
+		if !isDict && !isText && s != "" {
+			return nil, fail(typeError, "'%s' object is not subscriptable", typeName(bound[0]))
+		}
 	}
 	out := r.meter.text()
 	for _, c := range s {

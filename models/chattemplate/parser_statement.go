@@ -5,7 +5,7 @@ import "slices"
 func (p *parser) forLoop(line pos) (stmt, error) {
 	s := &forStmt{pos: line}
 	var err error
-	if s.target, err = p.target(false); err != nil {
+	if s.target, err = p.target(targetRules{}); err != nil {
 		return nil, err
 	}
 	if !p.skipName("in") {
@@ -74,7 +74,7 @@ func (p *parser) ifElse(line pos) (stmt, error) {
 }
 
 func (p *parser) set(line pos) (stmt, error) {
-	t, err := p.target(true)
+	t, err := p.target(targetRules{attrs: true})
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +100,7 @@ func (p *parser) with(line pos) (stmt, error) {
 				return nil, err
 			}
 		}
-		t, err := p.target(false)
+		t, err := p.target(targetRules{})
 		if err != nil {
 			return nil, err
 		}
@@ -223,56 +223,56 @@ func (p *parser) filterBlock(line pos) (stmt, error) {
 	return s, err
 }
 
-// target reads what is assigned to. Only a set statement may name attributes of
-// a namespace.
-func (p *parser) target(attrs bool) (target, error) {
-	line := p.cur().line
-	var items []target
-	isTuple := false
-	for {
-		if len(items) > 0 {
-			if !p.skipOp(",") {
-				break
-			}
-			isTuple = true
-			if p.targetEnd() {
-				break
-			}
-		}
-		t, err := p.oneTarget(attrs)
+// targetRules say where a target stands.
+type targetRules struct {
+	attrs  bool // in a set statement: it may name attributes of a namespace
+	parens bool // in brackets: it may be empty
+}
+
+// target reads what is assigned to.
+func (p *parser) target(rules targetRules) (target, error) {
+	items := []target{}
+	isTuple := rules.parens
+	for !p.targetEnd() {
+		t, err := p.oneTarget(rules)
 		if err != nil {
 			return target{}, err
 		}
 		items = append(items, t)
+		if !p.skipOp(",") {
+			isTuple = isTuple && len(items) > 1
+			break
+		}
+		isTuple = true
 	}
-	if isTuple {
-		return target{tuple: items}, nil
+	if !isTuple && len(items) == 0 {
+		return target{}, p.errorf(p.cur().line, "expected a name to assign to")
 	}
-	if len(items) == 0 {
-		return target{}, p.errorf(line, "expected a name to assign to")
+	if !isTuple {
+		return items[0], nil
 	}
-	return items[0], nil
+	return target{tuple: items}, nil
 }
 
 func (p *parser) targetEnd() bool {
 	c := p.cur()
-	return c.kind == tokenBlockEnd || c.op("=") || c.op(")")
+	return c.kind == tokenBlockEnd || c.op(")")
 }
 
-func (p *parser) oneTarget(attrs bool) (target, error) {
+func (p *parser) oneTarget(rules targetRules) (target, error) {
 	if p.cur().op("(") {
 		if err := p.enter(); err != nil {
 			return target{}, err
 		}
 		defer func() { p.nesting-- }()
 		p.take()
-		t, err := p.target(attrs)
+		t, err := p.target(targetRules{parens: true})
 		if err != nil {
 			return target{}, err
 		}
 		return t, p.expectOp(")")
 	}
-	if attrs && p.cur().kind == tokenName && p.look().op(".") {
+	if rules.attrs && p.cur().kind == tokenName && p.look().op(".") {
 		name := p.take().text
 		p.take()
 		attr, err := p.expectKind(tokenName)

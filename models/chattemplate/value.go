@@ -30,12 +30,38 @@ type list struct{ items []value }
 // empty, equals every other undefined, and refuses everything else with its
 // message.
 type undefined struct {
+	// message is empty for a missing name or member, whose message is seldom
+	// asked for and made of the others.
 	message string
 	// kind is undefinedError, or securityError for what the sandbox hides.
 	kind string
+	// owner is what lacks the key; nil if key is a name.
+	owner, key value
 }
 
-func (u *undefined) err() error { return fail(u.kind, "%s", u.message) }
+func (u *undefined) err() error { return fail(u.kind, "%s", u.text()) }
+
+func (u *undefined) text() string {
+	if u.message != "" {
+		return u.message
+	}
+	name, isText := textOf(u.key)
+	if u.owner == nil {
+		return quoted(name) + " is undefined"
+	}
+	owner := typeName(u.owner) + " object"
+	if _, ok := u.owner.(none); ok {
+		owner = "None"
+	}
+	if isText {
+		return quoted(owner) + " has no attribute " + quoted(name)
+	}
+	shown := typeName(u.key)
+	if n, ok := small(u.key); ok {
+		shown = integerText(n)
+	}
+	return owner + " has no element " + shown
+}
 
 // namespace is the one thing that a template can change.
 type namespace struct{ attrs *dict }
