@@ -7,14 +7,30 @@
 //	rows, err := sequence.Extend(ctx, prompt, 1)               // the row after the prompt
 //	rows, err = sequence.Extend(ctx, []eft.Token{next}, 1)     // one step
 //	err = sequence.Truncate(len(prompt))                       // take the step back
+//	facts := session.Facts()                                   // what the graph is made of, for people
 //
-// A session reads what a graph wants from the graph itself and refuses what it
-// does not understand. There are two ways to keep keys and values:
+// There are two ways to keep keys and values:
 //
 //	| strategy | graph                                    | past and present                              |
 //	|----------|------------------------------------------|-----------------------------------------------|
 //	| shared   | every layer is one GroupQueryAttention   | one buffer, written in place                  |
-//	| grow     | plain exports: present = past + new      | two buffers, which change roles at every run  |
+//	| grow     | all others: present = past + new         | two buffers, which change roles at every run  |
+//
+// A session reads what a graph wants from the graph and from its file, and refuses
+// what it does not understand, with the reason and what to do. Understood are:
+//
+//	| what          | which                                                                                  |
+//	|---------------|----------------------------------------------------------------------------------------|
+//	| inputs        | input_ids, attention_mask, position_ids, cache_position, num_logits_to_keep,            |
+//	|               | logits_to_keep, use_cache_branch, seqlens_k, total_sequence_length, past_sequence_length |
+//	| cache         | keys and values of each layer, or both in one tensor, of float32 or float16; batch and  |
+//	|               | tokens are the two open dimensions, wherever they stand; layers may differ               |
+//	| names of them | past_key_values.N.key → present.N.key, past_N → present_N, cache.N.k → cache_out.N.k …   |
+//	| logits        | float32 or float16, of all tokens, of those asked for, or of the last                   |
+//	| weights       | whatever ONNX Runtime computes, inside the file or in others of its folder               |
+//
+// Opening runs a few tokens. What was told from unusual names and shapes is accepted
+// only if tokens that come one by one get the scores that they get together.
 //
 // Who owns what, from the outside in; each closes what stands below it:
 //

@@ -17,8 +17,11 @@ var explanations = []struct {
 	{"Unsupported model IR version", "the model is written for a newer ONNX than ONNX Runtime VERSION knows (OPSET): use a newer ONNX Runtime, or export the model with a lower opset"},
 	{"Opset", "ONNX Runtime VERSION does not accept the operator set of this model (OPSET): export the model with another opset"},
 	{"Unrecognized attribute", "the model uses an option of an operator that ONNX Runtime VERSION does not know (OPSET): use a newer ONNX Runtime, or an older exporter"},
+	{"implemented only on the CUDA", "the model was exported for a GPU and needs one: export it for the CPU (for ONNX Runtime GenAI's builder, -e cpu)"},
+	{"not in range [min=", "an operator of the model has inputs that ONNX Runtime VERSION does not know (OPSET): use a newer ONNX Runtime, or an older exporter"},
+	{"is not a graph input, initializer, or output", "its exporter wrote a graph that does not hold together: export the model again with another version of the exporter"},
+	{"does not exist in the graph", "its exporter wrote a graph that does not hold together: export the model again with another version of the exporter"},
 	{"Protobuf parsing failed", "the file is broken or cut off: fetch it again"},
-	{"Failed to load model because protobuf parsing failed", "the file is broken or cut off: fetch it again"},
 	{"bad_alloc", "there is not enough memory for this model"},
 	{"Failed to allocate memory", "there is not enough memory for this model"},
 	{"External data path", "ONNX Runtime does not read weights from outside the model's folder; links that lead out of it count as outside: copy the files into the folder"},
@@ -39,7 +42,7 @@ func (f *file) explain(err error, version string) error {
 // brief cuts what ONNX Runtime writes before the point of a message: where in its
 // source it happened, and the whole node with all its types.
 func brief(text string) string {
-	for _, lead := range []string{"Status Message: ", " , Error ", "failed:", "Error creating C session from file: ", "Error creating session: ", "Exception during initialization: "} {
+	for _, lead := range []string{"Status Message: ", " , Error ", "failed:", "Error creating C session from file: ", "Error creating session: ", "Exception during initialization: ", "This is an invalid model. "} {
 		if _, after, found := strings.Cut(text, lead); found {
 			text = after
 		}

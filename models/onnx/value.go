@@ -1,0 +1,68 @@
+package onnx
+
+// value is a tensor's type and shape as the file declares them.
+type value struct {
+	kind ElementType
+	dims []dim
+}
+
+// dim is a dimension: a number, or open and perhaps named.
+type dim struct {
+	size int64 // −1: open
+	name string
+}
+
+// readValue reads a ValueInfoProto into values.
+func readValue(body wire, values map[string]value) error {
+	if err := body.blocks.spend(partCost); err != nil {
+		return err
+	}
+	var name string
+	var v value
+	err := body.fields(func(x field) (err error) {
+		switch {
+		case x.number == 1 && x.bytes:
+			name, err = x.body.text()
+		case x.number == 2 && x.bytes:
+			err = x.body.fields(func(x field) error {
+				if x.number != 1 || !x.bytes {
+					return nil
+				}
+				return x.body.fields(v.read)
+			})
+		}
+		return err
+	})
+	values[name] = v
+	return err
+}
+
+// read reads a field of TypeProto.Tensor.
+func (v *value) read(x field) error {
+	switch {
+	case x.number == 1 && !x.bytes:
+		v.kind = ElementType(x.value)
+	case x.number == 2 && x.bytes:
+		v.dims = []dim{} // a shape is there, if only that of a scalar
+		return x.body.fields(func(x field) error {
+			if x.number != 1 || !x.bytes {
+				return nil
+			}
+			d := dim{size: -1}
+			err := x.body.fields(func(x field) (err error) {
+				switch {
+				case x.number == 1 && !x.bytes:
+					d.size = int64(x.value)
+				case x.number == 2 && x.bytes:
+					d.name, err = x.body.text()
+				}
+				return err
+			})
+			if v.dims = append(v.dims, d); err == nil && len(v.dims) > longestShape {
+				err = errWire
+			}
+			return err
+		})
+	}
+	return nil
+}
