@@ -182,6 +182,9 @@ type linker struct {
 	schemes   []string
 }
 
+// linkerSteps are what making a linker costs.
+const linkerSteps = 1000
+
 func newLinker() *linker {
 	const w = `[\pL\pN_%-]`
 	host := `(?:(?:https?://|www\.)(?:(?:` + w + `+\.)+)?(?:[a-z]{2,63}|xn--[\pL\pN_%]{2,59})` +
@@ -204,6 +207,9 @@ func filterURLize(r *render, of value, a arguments) (value, error) {
 		if _, ok := v.(none); ok {
 			bound[i] = nil
 		}
+	}
+	if err := r.step(linkerSteps); err != nil {
+		return nil, err
 	}
 	l := newLinker()
 	if l.limit, err = needInt(bound[0], -1); err != nil {
@@ -311,10 +317,11 @@ func (l *linker) word(word string) string {
 		if opened <= strings.Count(middle, pair[1]) {
 			continue
 		}
+		end := 0
 		for range min(opened, strings.Count(tail, pair[1])) {
-			end := strings.Index(tail, pair[1]) + len(pair[1])
-			middle, tail = middle+tail[:end], tail[end:]
+			end += strings.Index(tail[end:], pair[1]) + len(pair[1])
 		}
+		middle, tail = middle+tail[:end], tail[end:]
 	}
 	return head + l.link(middle) + tail
 }

@@ -165,14 +165,15 @@ func pieceEnd(text []rune, at int) int {
 // dashEnd is where a run of hyphens ends that stands for a dash between words,
 // 0 if there is none at at.
 func dashEnd(text []rune, at int) int {
+	// What is before comes first, so that a run is only measured at its start.
+	if at == 0 || !isWord(text[at-1]) && !strings.ContainsRune(`!"'&.,?`, text[at-1]) {
+		return 0
+	}
 	end := at
 	for end < len(text) && text[end] == '-' {
 		end++
 	}
-	if end-at < 2 || end == len(text) || !isWord(text[end]) || at == 0 {
-		return 0
-	}
-	if before := text[at-1]; !isWord(before) && !strings.ContainsRune(`!"'&.,?`, before) {
+	if end-at < 2 || end == len(text) || !isWord(text[end]) {
 		return 0
 	}
 	return end

@@ -196,6 +196,7 @@ func (l *lexer) tag(begin, end tokenKind) error {
 		mark = "}}"
 	}
 	l.emit(token{kind: begin})
+	most := len(l.tokens) + maxTagTokens
 	var open []byte
 	afterDot := false
 	for {
@@ -223,7 +224,9 @@ func (l *lexer) tag(begin, end tokenKind) error {
 		if open, err = l.balance(open, t); err != nil {
 			return err
 		}
-		l.emit(t)
+		if l.emit(t); len(l.tokens) > most {
+			return l.errorf("more than %d tokens in one tag", maxTagTokens)
+		}
 		l.advance(size)
 		afterDot = t.op(".")
 	}

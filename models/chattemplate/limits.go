@@ -28,6 +28,8 @@ const (
 
 	// maxSource bounds a template, and with it the depth of its tree.
 	maxSource = 512 << 10
+	// maxTagTokens bounds one tag, and with it how long chains of operators get.
+	maxTagTokens = 50_000
 	// maxNesting bounds brackets, blocks and prefix operators in each other.
 	maxNesting = 200
 	// maxRange is the sandbox's bound for range().

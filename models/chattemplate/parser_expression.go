@@ -1,6 +1,9 @@
 package chattemplate
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // tupleRules say how a tuple without brackets is read.
 type tupleRules struct {
@@ -219,11 +222,11 @@ func (p *parser) primary() (expr, error) {
 		}
 		return &nameExpr{line, t.text}, nil
 	case t.kind == tokenString:
-		s := ""
+		var sb strings.Builder
 		for p.cur().kind == tokenString {
-			s += p.take().text
+			sb.WriteString(p.take().text)
 		}
-		return &constExpr{line, str(s)}, nil
+		return &constExpr{line, str(sb.String())}, nil
 	case t.kind == tokenInteger || t.kind == tokenFloat:
 		p.take()
 		return &constExpr{line, t.value}, nil
