@@ -17,69 +17,6 @@ type render struct {
 	autoescape bool
 }
 
-// scope holds the names of one block. Reading looks outwards, writing stays.
-//
-// Invariants: parents are never written through their children; a name is in
-// few or in many, and many is nil until few is full.
-type scope struct {
-	parent *scope
-	few    []binding
-	many   map[string]value
-}
-
-type binding struct {
-	name  string
-	value value
-}
-
-// maxFew is up to how many names a scope looks through them one by one.
-const maxFew = 8
-
-func (s *scope) get(name string) (value, bool) {
-	for i := range s.few {
-		if s.few[i].name == name {
-			return s.few[i].value, true
-		}
-	}
-	if s.many == nil {
-		return nil, false
-	}
-	v, ok := s.many[name]
-	return v, ok
-}
-
-func (s *scope) inner(hidden []string) *scope {
-	in := &scope{parent: s}
-	for _, name := range hidden {
-		in.set(name, missingName(name))
-	}
-	return in
-}
-
-func (s *scope) set(name string, v value) {
-	for i := range s.few {
-		if s.few[i].name == name {
-			s.few[i].value = v
-			return
-		}
-	}
-	if s.few == nil {
-		s.few = make([]binding, 0, maxFew/2)
-	}
-	if len(s.few) < maxFew {
-		s.few = append(s.few, binding{name, v})
-		return
-	}
-	if s.many == nil {
-		s.many = make(map[string]value)
-	}
-	s.many[name] = v
-}
-
-func missingName(name string) *undefined {
-	return &undefined{kind: undefinedError, key: str(name)}
-}
-
 // name looks name up in the scopes, the data and the globals, in this order.
 func (r *render) name(s *scope, name string) value {
 	for ; s != nil; s = s.parent {
@@ -257,44 +194,6 @@ func (r *render) blockStmt(st stmt, s *scope, out *builder) (signal, error) {
 		return proceed, err
 	}
 	return proceed, r.write(v, out)
-}
-
-// block prints a block, which sees the names of around.
-func (r *render) block(n *blockStmt, around *scope, out *builder) error {
-	in := around.inner(n.body.hidden)
-	in.set("super", &undefined{message: "there is no parent block called " + quoted(n.name) + ".", kind: undefinedError})
-	before := r.autoescape
-	r.autoescape = false
-	_, err := r.run(n.body.stmts, in, out)
-	r.autoescape = before
-	return err
-}
-
-// self gives the template's blocks as functions.
-func (r *render) self() *module {
-	return &module{kind: "TemplateReference", members: func(name string) (value, bool) {
-		n := r.blocks[name]
-		if n == nil {
-			return nil, false
-		}
-		call := func(_ *render, a arguments) (value, error) {
-			if _, err := a.bind(name, 0); err != nil {
-				return nil, err
-			}
-			out := r.meter.output()
-			err := r.block(n, r.root, out)
-			return r.marked(out.String()), err
-		}
-		return &module{kind: "BlockReference", call: call, members: func(member string) (value, bool) {
-			switch member {
-			case "name":
-				return str(name), true
-			case "super":
-				return &undefined{message: "there is no parent block called " + quoted(name) + ".", kind: undefinedError}, true
-			}
-			return nil, false
-		}}, true
-	}}
 }
 
 // captured runs body into a text of its own, filters it and gives it to use; a

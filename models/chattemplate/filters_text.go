@@ -2,7 +2,6 @@ package chattemplate
 
 import (
 	"strings"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -427,26 +426,4 @@ func filterWordCount(r *render, of value, a arguments) (value, error) {
 		return nil, err
 	}
 	return integer(countRuns(s, isWord)), r.read(len(s))
-}
-
-// caseTest is Python's isupper or islower.
-func caseTest(s string, upper bool) bool {
-	cased := false
-	for _, c := range s {
-		switch {
-		case unicode.IsTitle(c):
-			return false
-		case unicode.IsUpper(c) || unicode.Is(unicode.Other_Uppercase, c):
-			if !upper {
-				return false
-			}
-			cased = true
-		case unicode.IsLower(c) || unicode.Is(unicode.Other_Lowercase, c):
-			if upper {
-				return false
-			}
-			cased = true
-		}
-	}
-	return cased && utf8.ValidString(s)
 }

@@ -4,6 +4,9 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/language"
 )
 
 // isSpace is Python's str.isspace for one character: Go's, and the four
@@ -195,4 +198,60 @@ func (r *render) escaped(s string) (string, error) {
 // escapeHTML is the escaping of the filters e and escape.
 func escapeHTML(s string) string {
 	return strings.NewReplacer("&", "&amp;", ">", "&gt;", "<", "&lt;", "'", "&#39;", `"`, "&#34;").Replace(s)
+}
+
+// caseTest is Python's isupper or islower.
+func caseTest(s string, upper bool) bool {
+	cased := false
+	for _, c := range s {
+		switch {
+		case unicode.IsTitle(c):
+			return false
+		case unicode.IsUpper(c) || unicode.Is(unicode.Other_Uppercase, c):
+			if !upper {
+				return false
+			}
+			cased = true
+		case unicode.IsLower(c) || unicode.Is(unicode.Other_Lowercase, c):
+			if upper {
+				return false
+			}
+			cased = true
+		}
+	}
+	return cased && utf8.ValidString(s)
+}
+
+// The full Unicode mappings, where one character can become several (ß → SS)
+// and sigma depends on its place: Python's upper and lower use them.
+
+func upperText(s string) string {
+	if isASCII(s) {
+		return strings.ToUpper(s)
+	}
+	return cases.Upper(language.Und).String(s)
+}
+
+func lowerText(s string) string {
+	if isASCII(s) {
+		return strings.ToLower(s)
+	}
+	return cases.Lower(language.Und).String(s)
+}
+
+func foldText(s string) string {
+	if isASCII(s) {
+		return strings.ToLower(s)
+	}
+	return cases.Fold().String(s)
+}
+
+// titleRune is the title case of a character at the start of a word: its full
+// upper case with all but the first character small, unless it has a title form.
+func titleRune(c rune) string {
+	if t := unicode.ToTitle(c); t != c {
+		return string(t)
+	}
+	up := []rune(upperText(string(c)))
+	return string(up[:1]) + lowerText(string(up[1:]))
 }
