@@ -34,7 +34,7 @@ var layouts = []struct {
 	{"switched", Shared, 2e-5, 1, 16, "float16", "after 14 tokens"},
 	{"pruned", Shared, 2e-5, 1, 16, "float16", "last token only"},
 	{"inner", Grow, 2e-5, 1, 16, "float16", ""},
-	{"int8", Grow, 0, 1, 16, "int8", ""},
+	{"int8", Grow, 0, 1, 16, "int8", "how tokens are grouped"},
 	{"int4", Shared, 0, 1, 16, "int4", ""},
 }
 

@@ -57,8 +57,12 @@ func (s *Session) probe(src Source) error {
 }
 
 // shapeTokens is how many tokens are grouped in different ways to see whether rows
-// depend on it. Kernels choose their blocks by the number of rows.
+// depend on it.
 const shapeTokens = 33
+
+// shapeGroups are those ways. Kernels choose how they sum by the number of rows, so
+// every small number comes several times, at different places.
+var shapeGroups = [][]int{{3, 4, 5, 6, 7, 8}, {8, 7, 6, 5, 4, 3}, {5, 8, 3, 7, 4, 6}, {16, 17}, slices.Repeat([]int{1}, shapeTokens)}
 
 // probeShapes finds out whether runs of two tokens or more give identical rows.
 func (s *Session) probeShapes(ctx context.Context) error {
@@ -66,18 +70,30 @@ func (s *Session) probeShapes(ctx context.Context) error {
 	for i := range tokens {
 		tokens[i] = eft.Token(i * 7 % s.layout.vocab)
 	}
-	want, err := s.extendBy(ctx, tokens, len(tokens))
+	q, err := s.Open(ctx)
 	if err != nil {
 		return err
 	}
-	for _, n := range []int{1, 3, 8} {
-		got, err := s.extendBy(ctx, tokens, n)
-		if err != nil {
+	defer q.Close()
+	want, err := q.collect(ctx, tokens, len(tokens))
+	if err != nil {
+		return err
+	}
+	for _, groups := range shapeGroups {
+		if err := q.Truncate(0); err != nil {
 			return err
 		}
-		if d := compare("", got, want); d.Identical != d.Rows {
-			s.layout.alone = true
-			return nil
+		for done := 0; done < len(tokens); groups = groups[1:] {
+			end := min(done+groups[0], len(tokens))
+			got, err := q.collect(ctx, tokens[done:end], end-done)
+			if err != nil {
+				return err
+			}
+			if d := compare("", got, want[done:end]); d.Identical != d.Rows {
+				s.layout.alone = true
+				return nil
+			}
+			done = end
 		}
 	}
 	return nil
@@ -125,10 +141,8 @@ func (s *Session) probeRows(ctx context.Context, src Source, q *Sequence, tokens
 // tolerance is how far log-probabilities of one token may lie apart for no other
 // reason than rounding.
 func (s *Session) tolerance() float64 {
-	for _, n := range s.file.nodes {
-		if n.op == "DynamicQuantizeLinear" || n.op == "DynamicQuantizeMatMul" {
-			return 1 // numbers are rounded to 8 bits by the greatest of all tokens in a run
-		}
+	if s.file.roundsByRun() {
+		return 1
 	}
 	if s.layout.kv == Float32 && s.layout.logits.Type == Float32 {
 		return 0.01

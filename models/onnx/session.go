@@ -30,9 +30,10 @@ type Options struct {
 	// calls, to the last bit, by never running a product of a single row (see
 	// Epsilon). A step of one token then costs as much as one of two: 7 to 22 %
 	// more after 40 tokens of text and 40 % after 1,000 (BenchmarkStep). Paths of
-	// two or more tokens cost nothing more. Opening tries it out: some graphs, those
-	// with dynamic quantisation above all, round each token by its neighbours in
-	// the run, and every token then gets a run of its own, prompts included.
+	// two or more tokens cost nothing more. Graphs that compute in half precision or
+	// with dynamic quantisation, and others that turn out to when they are tried at
+	// opening, round by what else is in the run: there every token gets a run of its
+	// own, prompts included.
 	ExactShapes bool
 }
 
@@ -148,7 +149,7 @@ func (s *Session) prepare(src Source) error {
 		return err
 	}
 	// A run that gives its last row only cannot take a token twice.
-	s.layout.alone = s.layout.last && s.options.ExactShapes
+	s.layout.alone = s.options.ExactShapes && (s.layout.last || !s.onDevice() && (s.file.halfArithmetic() || s.file.roundsByRun()))
 	for _, slot := range s.layout.slots {
 		s.names = append(s.names, s.nameOf(slot.past), s.nameOf(slot.present))
 	}
