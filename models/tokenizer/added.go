@@ -114,7 +114,8 @@ func (m *addedMatcher) split(text string, plain bool) []segment {
 		if start < end { // a token of white space may have nothing left to stand for
 			out = append(out, segment{token: t})
 		}
-		done = max(done, end)
+		// What a token before has taken can be taken once more.
+		done = end
 	}
 	if done < len(text) {
 		out = append(out, segment{text: text[done:], start: done})

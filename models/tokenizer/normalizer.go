@@ -102,8 +102,9 @@ func (s normalizers) normalize(text string) string {
 
 func (s normalizers) head(text string, n int) int {
 	for _, stage := range s {
-		n = stage.head(text, n)
+		head := stage.head(text, n)
 		text = stage.normalize(text)
+		n = min(head, len(text)) // composition may have joined it with what follows
 	}
 	return n
 }
