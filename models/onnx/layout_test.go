@@ -126,8 +126,9 @@ func TestElementTypes(t *testing.T) {
 		{Float32, 4, "float32"}, {Int32, 4, "int32"}, {Int64, 8, "int64"}, {Bool, 1, "bool"},
 		{Float16, 2, "float16"}, {BFloat16, 2, "bfloat16"}, {typeInt4, 0, "int4"}, {99, 0, "element type 99"}, {-1, 0, "element type -1"},
 	} {
-		if c.kind.Size() != c.size || c.kind.String() != c.name {
-			t.Errorf("%v: %d bytes", c.kind, c.kind.Size())
+		text, err := c.kind.MarshalText()
+		if c.kind.Size() != c.size || c.kind.String() != c.name || string(text) != c.name || err != nil {
+			t.Errorf("%v: %d bytes, %s", c.kind, c.kind.Size(), text)
 		}
 	}
 }

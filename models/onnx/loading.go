@@ -109,6 +109,8 @@ func (l *loading) with(provider Provider, r restraint) (*graph, error) {
 	data := l.src.Bytes
 	if l.data != nil {
 		data = l.data
+	}
+	if l.data != nil && l.src.Path != "" {
 		// External data lies beside the file that the bytes are a copy of.
 		if err := options.AddSessionConfigEntry("session.model_external_initializers_file_folder_path", filepath.Dir(l.src.Path)); err != nil {
 			return nil, err

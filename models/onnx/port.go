@@ -90,3 +90,6 @@ func (t ElementType) String() string {
 	}
 	return fmt.Sprintf("element type %d", int32(t))
 }
+
+// MarshalText writes the type by its name.
+func (t ElementType) MarshalText() ([]byte, error) { return []byte(t.String()), nil }

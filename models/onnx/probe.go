@@ -35,7 +35,7 @@ func (s *Session) probe(src Source) error {
 	if err != nil {
 		return refuse(err)
 	}
-	if len(tokens) == 1 {
+	if len(tokens) < 2 {
 		return nil
 	}
 	if err := q.Truncate(1); err != nil {

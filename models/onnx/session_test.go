@@ -113,6 +113,17 @@ func TestExactSessionsKeepRoomForTheSecondRow(t *testing.T) {
 	}
 }
 
+func TestSmallContextsOpen(t *testing.T) {
+	for _, exact := range []bool{false, true} {
+		for context := 1; context < 6; context++ {
+			s := openModel(t, "gqa", Options{Provider: CPU, Context: context, ExactShapes: exact})
+			if n := s.Context(); n > 0 {
+				read(t, openSequence(t, s), walk(n, 64), n)
+			}
+		}
+	}
+}
+
 func TestPromptsAreCutWithoutASingleTokenLeft(t *testing.T) {
 	s := &Session{options: Options{Chunk: 4}}
 	for left, want := range map[int][]int{1: {1}, 4: {4}, 5: {5}, 6: {4, 2}, 9: {4, 5}, 12: {4, 4, 4}, 13: {4, 4, 5}} {

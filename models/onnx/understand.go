@@ -61,6 +61,9 @@ func (u *understanding) strangers(*layout) error {
 	return nil
 }
 
+// mostIDs bounds a vocabulary: eight times what any model has.
+const mostIDs = 1 << 21
+
 // takeLogits reads the output of scores.
 func (u *understanding) takeLogits(l *layout) error {
 	i := slices.IndexFunc(u.outputs, func(p Port) bool { return p.Name == nameLogits })
@@ -78,7 +81,7 @@ func (u *understanding) takeLogits(l *layout) error {
 	if vocab < 0 {
 		vocab = u.file.index().columns(nameLogits)
 	}
-	if vocab <= 0 || vocab > mostOfToken {
+	if vocab <= 0 || vocab > mostIDs {
 		return u.refuseOutput(p, "needs the shape [batch, tokens, vocabulary] with a fixed vocabulary")
 	}
 	if p.Dims[0] >= 0 {
