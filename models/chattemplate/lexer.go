@@ -3,7 +3,6 @@ package chattemplate
 import (
 	"fmt"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -254,14 +253,4 @@ func (l *lexer) balance(open []byte, t token) ([]byte, error) {
 		return open[:len(open)-1], nil
 	}
 	return open, nil
-}
-
-// isIdentifier says whether s is a name that an attribute or keyword can have.
-func isIdentifier(s string) bool {
-	for i, c := range s {
-		if c != '_' && !unicode.IsLetter(c) && !unicode.Is(unicode.Nl, c) && (i == 0 || !unicode.In(c, unicode.Nd, unicode.Mn, unicode.Mc, unicode.Pc)) {
-			return false
-		}
-	}
-	return s != ""
 }

@@ -105,7 +105,7 @@ func asks(name string) func(string) bool {
 	case "islower":
 		return func(s string) bool { return caseTest(s, false) }
 	case "istitle":
-		return func(s string) bool { return strings.IndexFunc(s, isCased) >= 0 && titleText(s) == s }
+		return isTitled
 	case "isidentifier":
 		return isIdentifier
 	case "isprintable":

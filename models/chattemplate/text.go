@@ -117,10 +117,33 @@ func isLineEnd(c rune) bool {
 	return c >= '\n' && c <= '\r' || c >= 0x1c && c <= 0x1e || c == 0x85 || c == 0x2028 || c == 0x2029
 }
 
+func isLarge(c rune) bool { return unicode.IsUpper(c) || unicode.Is(unicode.Other_Uppercase, c) }
+
+func isSmall(c rune) bool { return unicode.IsLower(c) || unicode.Is(unicode.Other_Lowercase, c) }
+
 // isCased says whether a character takes part in title case.
-func isCased(c rune) bool {
-	return unicode.IsUpper(c) || unicode.IsLower(c) || unicode.IsTitle(c) ||
-		unicode.Is(unicode.Other_Lowercase, c) || unicode.Is(unicode.Other_Uppercase, c)
+func isCased(c rune) bool { return isLarge(c) || isSmall(c) || unicode.IsTitle(c) }
+
+// isTitled is Python's str.istitle: large letters only after uncased
+// characters, small ones only after cased ones, and at least one of them.
+func isTitled(s string) bool {
+	after, some := false, false
+	for _, c := range s {
+		switch {
+		case isLarge(c) || unicode.IsTitle(c):
+			if after {
+				return false
+			}
+			after, some = true, true
+		case isSmall(c):
+			if !after {
+				return false
+			}
+		default:
+			after = false
+		}
+	}
+	return some
 }
 
 // titleText is Python's str.title: a cased character is large after an uncased
@@ -176,9 +199,9 @@ func swapText(s string) string {
 	var sb strings.Builder
 	for i, c := range s {
 		switch {
-		case unicode.IsUpper(c):
+		case isLarge(c):
 			sb.WriteString(lowerAt(s, i, c))
-		case unicode.IsLower(c):
+		case isSmall(c):
 			sb.WriteString(upperText(string(c)))
 		default:
 			sb.WriteRune(c)
@@ -207,12 +230,12 @@ func caseTest(s string, upper bool) bool {
 		switch {
 		case unicode.IsTitle(c):
 			return false
-		case unicode.IsUpper(c) || unicode.Is(unicode.Other_Uppercase, c):
+		case isLarge(c):
 			if !upper {
 				return false
 			}
 			cased = true
-		case unicode.IsLower(c) || unicode.Is(unicode.Other_Lowercase, c):
+		case isSmall(c):
 			if upper {
 				return false
 			}
@@ -243,15 +266,26 @@ func foldText(s string) string {
 	if isASCII(s) {
 		return strings.ToLower(s)
 	}
-	return cases.Fold().String(s)
+	var sb strings.Builder
+	fold := cases.Fold()
+	for _, c := range s {
+		switch {
+		case c >= 0x13a0 && c <= 0x13f5: // Cherokee folds to its large letters
+			sb.WriteRune(c)
+		case c >= 0xab70 && c <= 0xabbf, c >= 0x13f8 && c <= 0x13fd:
+			sb.WriteRune(unicode.ToUpper(c))
+		default:
+			sb.WriteString(fold.String(string(c)))
+		}
+	}
+	return sb.String()
 }
 
-// titleRune is the title case of a character at the start of a word: its full
-// upper case with all but the first character small, unless it has a title form.
+// titleRune is the title case of a character at the start of a word, which can
+// be several characters.
 func titleRune(c rune) string {
-	if t := unicode.ToTitle(c); t != c {
-		return string(t)
+	if c < utf8.RuneSelf {
+		return strings.ToUpper(string(c))
 	}
-	up := []rune(upperText(string(c)))
-	return string(up[:1]) + lowerText(string(up[1:]))
+	return cases.Title(language.Und, cases.NoLower).String(string(c))
 }

@@ -84,7 +84,7 @@ func isWord(c rune) bool { return c == '_' || unicode.IsLetter(c) || unicode.IsN
 func scanName(s string) (token, int, string) {
 	size := len(s)
 	for i, c := range s {
-		if !isWord(c) && !unicode.IsMark(c) {
+		if !isWord(c) && !unicode.IsMark(c) && c != 0xb7 && c != 0x387 {
 			size = i
 			break
 		}

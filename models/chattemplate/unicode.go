@@ -1,6 +1,9 @@
 package chattemplate
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+)
 
 // isDigitRune is Python's str.isdigit for one character: decimal digits, and
 // those whose Unicode property Numeric_Type is Digit (Unicode 15,
@@ -43,4 +46,39 @@ func isDigitRune(c rune) bool {
 func isNumericLetter(c rune) bool {
 	const letters = "㐅㒃㠪㭍一七万三九二五亖亿什仟仨伍佰億兆兩八六十千卄卅卌叁参參叄四壱壹幺廾廿弌弍弎弐拾捌柒漆玖百肆萬貮貳贰阡陆陌陸零參拾兩零六陸什𠀁𠁤𠃢𠄡𠤪𠦃𠦌𠦜𠫪𠫽𠬙𢎐𢦘𣬛𦉭廾"
 	return strings.ContainsRune(letters, c)
+}
+
+// isIdentifier is Python's str.isidentifier: the Unicode properties XID_Start
+// and then XID_Continue.
+func isIdentifier(s string) bool {
+	for i, c := range s {
+		if !startsName(c) && (i == 0 || !continuesName(c)) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func startsName(c rune) bool {
+	switch c {
+	case '_', 0x1885, 0x1886, 0x2118, 0x212e: // Other_ID_Start
+		return true
+	case 0x37a, 0xe33, 0xeb3, 0x2e2f, 0xff9e, 0xff9f: // not after normalisation
+		return false
+	}
+	return unicode.In(c, unicode.L, unicode.Nl) && !decomposes(c)
+}
+
+func continuesName(c rune) bool {
+	switch c {
+	case 0xb7, 0x387, 0x19da, 0xe33, 0xeb3, 0xff9e, 0xff9f: // Other_ID_Continue, and what cannot come first
+		return true
+	}
+	return c >= 0x1369 && c <= 0x1371 || unicode.In(c, unicode.Nd, unicode.Mn, unicode.Mc, unicode.Pc)
+}
+
+// decomposes says that normalisation makes an Arabic presentation form
+// something that no name can begin with.
+func decomposes(c rune) bool {
+	return c >= 0xfc5e && c <= 0xfc63 || c == 0xfdfa || c == 0xfdfb || c >= 0xfe70 && c <= 0xfe7e && c&1 == 0
 }
