@@ -4,50 +4,69 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
-// strftime writes t as C's function of that name does in the C locale. A
-// directive that is not understood refuses.
+// strftime writes t as C's function of that name does in the C locale. What is
+// no directive stands as it is; widths and the modifiers E and O refuse.
 func strftime(t time.Time, format string) (string, error) {
 	var sb strings.Builder
-	for i := 0; i < len(format); i++ {
-		if format[i] != '%' {
-			sb.WriteByte(format[i])
+	for format != "" {
+		plain, rest, found := strings.Cut(format, "%")
+		sb.WriteString(plain)
+		if !found {
+			break
+		}
+		flag := byte(0)
+		if rest != "" && strings.IndexByte("-_0^#", rest[0]) >= 0 {
+			flag, rest = rest[0], rest[1:]
+		}
+		if rest == "" {
+			sb.WriteString(format[len(plain):])
+			break
+		}
+		c := rest[0]
+		if strings.IndexByte("0123456789EOs+-_^#", c) >= 0 {
+			return "", fail(notSupported, "strftime: the directive %%%s", format[len(plain)+1:])
+		}
+		text, ok := directive(t, c)
+		if !ok || c == 'f' && flag != 0 {
+			_, n := utf8.DecodeRuneInString(rest)
+			text = format[len(plain) : len(format)-len(rest)+n]
+			if flag == '^' {
+				text = strings.ToUpper(text)
+			}
+			sb.WriteString(text)
+			format = rest[n:]
 			continue
 		}
-		i++
-		pad := byte(0)
-		if i < len(format) && strings.IndexByte("-_0^", format[i]) >= 0 {
-			pad = format[i]
-			i++
-		}
-		if i == len(format) {
-			return "", fail(notSupported, "strftime: the format ends after %%")
-		}
-		text, ok := directive(t, format[i])
-		if number := strings.IndexByte("CGHIMSUVWdejklmuwy", format[i]) >= 0; !ok || pad != 0 && pad != '^' && !number {
-			return "", fail(notSupported, "strftime: the directive %%%c", format[i])
-		}
-		sb.WriteString(repad(text, pad))
+		sb.WriteString(repad(text, flag, c))
+		format = rest[1:]
 	}
 	return sb.String(), nil
 }
 
-// repad applies glibc's flags: no padding, blanks, zeros, large letters.
-func repad(text string, flag byte) string {
-	switch flag {
-	case '-':
+// repad applies glibc's flags: no padding, blanks, zeros, large letters, the
+// other case. Only numbers are padded.
+func repad(text string, flag, c byte) string {
+	isNumber := strings.IndexByte("CGHIMSUVWdegjklmuwy", c) >= 0
+	switch {
+	case flag == '^' && c != 'P', flag == '#' && strings.IndexByte("aAbBh", c) >= 0:
+		return strings.ToUpper(text)
+	case flag == '#' && c == 'p':
+		return strings.ToLower(text)
+	case !isNumber:
+		return text
+	case flag == '-':
 		if short := strings.TrimLeft(text, "0 "); short != "" {
 			return short
 		}
 		return text[len(text)-1:]
-	case '_':
+	case flag == '_':
 		trimmed := strings.TrimLeft(text[:len(text)-1], "0") + text[len(text)-1:]
 		return strings.Repeat(" ", len(text)-len(trimmed)) + trimmed
-	case '0':
+	case flag == '0':
 		return strings.ReplaceAll(text, " ", "0")
-	case '^':
-		return strings.ToUpper(text)
 	}
 	return text
 }
@@ -114,6 +133,8 @@ func dayDirective(t time.Time, c byte) (string, bool) {
 		return fmt.Sprintf("%02d", (t.YearDay()+6-(int(t.Weekday())+6)%7)/7), true
 	case 'G':
 		return fmt.Sprint(year), true
+	case 'g':
+		return fmt.Sprintf("%02d", year%100), true
 	case 'V':
 		return fmt.Sprintf("%02d", week), true
 	case 'F':
