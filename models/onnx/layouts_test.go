@@ -34,6 +34,8 @@ var layouts = []struct {
 	{"switched", Shared, 2e-5, 1, 16, "float16", "after 14 tokens"},
 	{"pruned", Shared, 2e-5, 1, 16, "float16", "last token only"},
 	{"inner", Grow, 2e-5, 1, 16, "float16", ""},
+	{"standard", Grow, 2e-5, 1, 16, "float16", ""},
+	{"several", Grow, 2e-5, 2, 16, "float16", ""},
 	{"int8", Grow, 0, 1, 16, "int8", "how tokens are grouped"},
 	{"int4", Shared, 0, 1, 16, "int4", ""},
 }
@@ -158,7 +160,7 @@ func TestFactsOfAGraph(t *testing.T) {
 		if f.Strategy != c.strategy || f.Layers != 2 || f.Heads != (Span{c.heads, c.heads}) || f.Width != (Span{c.width, c.width}) {
 			t.Errorf("%s: %+v", c.name, f)
 		}
-		if f.KV != Float32 || f.Logits != Float32 || f.CacheBytes != 2*2*16*4 || f.Weights != c.kind {
+		if f.KV != Float32 || f.Logits != Float32 || f.CacheBytes != int64(2*2*c.heads*c.width*4) || f.Weights != c.kind {
 			t.Errorf("%s: %+v", c.name, f)
 		}
 		if c.note == "" != (len(f.Notes) == 0) || !strings.Contains(strings.Join(f.Notes, "\n"), c.note) {

@@ -28,7 +28,7 @@ const (
 type cacheName struct {
 	layer int // −1: no number, one tensor for all layers
 	kind  kind
-	out   bool // the name says that it is an output
+	out   bool // the name says that it is an output, as past_key_out_3 does in spite of its past
 	known bool // the name is that of a cache, and nothing in it is not understood
 }
 
@@ -81,7 +81,7 @@ func parseCacheName(name string) cacheName {
 	case cache && (in || c.out):
 		c.kind = kindBoth
 	}
-	c.known = c.kind != kindUnknown && !(in && c.out) && (cache || in || c.out)
+	c.known = c.kind != kindUnknown && (cache || in || c.out)
 	return c
 }
 

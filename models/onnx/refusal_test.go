@@ -88,6 +88,7 @@ func TestGraphsAreRefusedWithTheReason(t *testing.T) {
 		{"scales of a cache", with(kv("past_key_values.0.key_scale", "n", "s", 2)), given, "quantised"},
 		{"pages", with(declared{"block_table", Int32, dims("b", "n")}), given, "pages"},
 		{"beams", with(declared{"cache_indirection", Int32, dims("b", "n", "m")}), given, "beam search"},
+		{"a present that goes in", with(kv("present.1.key", "b", 2, "p", 8)), given, "nothing is known"},
 		{"something of its own", with(kv("temperature")), given, "nothing is known"},
 		{"old Bloom", bloomIn, bloomOut, "batch and its heads are one"},
 		{"three nameless dimensions", nameless, namelessOut, "batch and its heads are one"},
@@ -137,7 +138,7 @@ func TestCachesArePairedByTheirNames(t *testing.T) {
 		{"past_3", "present_3"}, {"past_key_3", "present_key_3"}, {"past_value_3", "present_value_3"}, {"past_key_self_3", "present_key_self_3"},
 		{"cache.3.k", "cache_out.3.k"}, {"cache_k_3", "new_cache_k_3"}, {"k_cache_3", "updated_k_cache_3"}, {"past_kv.3", "present_kv.3"},
 		{"past_key_values", "present_key_values"}, {"past_keys", "present_keys"},
-		{"past_key_values.3.key", "present_key_3"},
+		{"past_key_values.3.key", "present_key_3"}, {"past_key_3", "past_key_out_3"}, {"past_key_values.3.key", "past_key_values_out.3.key"},
 	} {
 		in, out := parseCacheName(c.past), parseCacheName(c.present)
 		if !in.known || !out.known || in.out || !out.out || in.layer != out.layer || in.kind != out.kind {
@@ -146,7 +147,7 @@ func TestCachesArePairedByTheirNames(t *testing.T) {
 	}
 	for _, name := range []string{
 		"input_ids", "attention_mask", "logits", "hidden_states.3", "attentions.3", "position_ids", "past_key_values.3.encoder.key",
-		"past_key_values.3.key_scale", "past.3.4.key", "past_conv.3", "key_states.3", "output_3", "", "past_99999999999999999999.key", "past_present_3",
+		"past_key_values.3.key_scale", "past.3.4.key", "past_conv.3", "key_states.3", "output_3", "", "past_99999999999999999999.key",
 	} {
 		if c := parseCacheName(name); c.known {
 			t.Errorf("%s: %+v", name, c)

@@ -199,7 +199,7 @@ func (u *understanding) takeInputs(l *layout) error {
 	for _, p := range u.inputs {
 		known, ok := inputRoles[p.Name]
 		if !ok {
-			if parseCacheName(p.Name).known {
+			if c := parseCacheName(p.Name); c.known && !c.out {
 				continue
 			}
 			return u.refuseInput(p, "nothing is known about an input of this name; export the model for the task text-generation-with-past, with no inputs of its own")

@@ -316,6 +316,64 @@ def inner():
     g.save("inner")
 
 
+def attended(g, layer):
+    """Takes a layer's attention out, from its turned queries and keys to its mixed values."""
+    at = f"model.layers.{layer}.attention"
+    names = [f"{at}.{n}" for n in ("k.t", "scores", "scaled", "masked", "shares", "mixed")]
+    names += [f"model.layers.{layer}.{k}.{n}" for k in ("key", "value") for n in ("groups", "expanded", "heads")]
+    names += [f"present.{layer}.{k}" for k in ("key", "value")]
+    first = 10 ** 9
+    for node in [n for n in g.graph.node if n.output[0] in names]:
+        first = min(first, list(g.graph.node).index(node))
+        g.graph.node.remove(node)
+    back = next(n for n in g.graph.node if n.output[0] == f"{at}.back")
+    return at, list(g.graph.node).index(back)
+
+
+def standard():
+    """ONNX's own Attention, of opset 23."""
+    g = Graph("plain")
+    g.model.opset_import[0].version = 23
+    for layer in range(LAYERS):
+        at, place = attended(g, layer)
+        g.graph.node.insert(place, helper.make_node(
+            "Attention", [f"{at}.q.rope.out", f"{at}.k.rope.out", f"{at}.v", "bias", *(f"past_key_values.{layer}.{k}" for k in ("key", "value"))],
+            [f"{at}.mixed", *(f"present.{layer}.{k}" for k in ("key", "value"))], scale=WIDTH ** -0.5))
+    g.save("standard")
+
+
+def several():
+    """ONNX Runtime's MultiHeadAttention, whose cache has a copy of the keys and values for each head."""
+    g = Graph("plain")
+    flat, heads, copies = g.constant([0, 0, 2 * WIDTH]), {"perm": [0, 2, 1, 3]}, g.constant([1, 2, 1, 1])
+    for layer in range(LAYERS):
+        at, place = attended(g, layer)
+        back = next(n for n in g.graph.node if n.output[0] == f"{at}.back")
+        g.graph.node.remove(back)
+        after = next(n for n in g.graph.node if n.output[0] == at)
+        g.graph.node.remove(after)
+        nodes = []
+        for name in ("q.rope.out", "k.rope.out", "v"):
+            value = f"{at}.{name}"
+            if name != "q.rope.out":
+                nodes.append(helper.make_node("Tile", [value, copies], [f"{value}.both"]))
+                value = f"{value}.both"
+            nodes.append(helper.make_node("Transpose", [value], [f"{at}.{name}.rows"], **heads))
+            nodes.append(helper.make_node("Reshape", [f"{at}.{name}.rows", flat], [f"{at}.{name}.flat"]))
+        nodes.append(helper.make_node(
+            "MultiHeadAttention", [*(f"{at}.{n}.flat" for n in ("q.rope.out", "k.rope.out", "v")), "", "", "bias",
+                                   *(f"past_key_values.{layer}.{k}" for k in ("key", "value"))],
+            [at, *(f"present.{layer}.{k}" for k in ("key", "value"))], domain="com.microsoft", num_heads=2, scale=WIDTH ** -0.5))
+        for node in reversed(nodes):
+            g.graph.node.insert(place, node)
+        for kind in ("key", "value"):
+            for prefix, tokens, out in (("past_key_values", "past", False), ("present", "all", True)):
+                g.drop(f"{prefix}.{layer}.{kind}")
+                g.take(f"{prefix}.{layer}.{kind}", T.FLOAT, ["batch_size", 2, tokens, WIDTH], output=out)
+    g.model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    g.save("several")
+
+
 def full(g):
     """Weights in float32, as quantisers want them, instead of half precision and a Cast."""
     halves = {i.name: i for i in g.graph.initializer if i.data_type == T.FLOAT16}
@@ -354,5 +412,6 @@ def int4():
 if __name__ == "__main__":
     OUT.mkdir(exist_ok=True)
     (OUT / "weights.bin").unlink(missing_ok=True)
-    for make in (fused, joined, tokens_first, transposed, extras, merged, traced, lengths, windowed, switched, pruned, inner, int8, int4):
+    for make in (fused, joined, tokens_first, transposed, extras, merged, traced, lengths, windowed, switched, pruned, inner,
+                 standard, several, int8, int4):
         make()
