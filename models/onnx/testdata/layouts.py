@@ -391,6 +391,14 @@ def full(g):
         g.graph.node.remove(node)
 
 
+def halved():
+    """Half precision throughout, layer norms in their parts, as optimum and transformers.js have it."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+    g = Graph("plain")
+    full(g)
+    onnx.save(convert_float_to_float16(g.model), OUT / "halved.onnx")
+
+
 def int8():
     """Products of eight bits with numbers quantised as they come."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -413,5 +421,5 @@ if __name__ == "__main__":
     OUT.mkdir(exist_ok=True)
     (OUT / "weights.bin").unlink(missing_ok=True)
     for make in (fused, joined, tokens_first, transposed, extras, merged, traced, lengths, windowed, switched, pruned, inner,
-                 standard, several, int8, int4):
+                 standard, several, halved, int8, int4):
         make()
