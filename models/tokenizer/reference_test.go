@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/graft-gateway/graft/eft"
 )
@@ -16,7 +17,7 @@ type referenceCase struct {
 	Name  string
 	Plain bool
 	File  json.RawMessage
-	Cases [][5]json.RawMessage // text, ids, ids with special, decoded, decoded without special
+	Cases []textCase
 }
 
 func TestReferenceComponents(t *testing.T) {
@@ -28,30 +29,12 @@ func TestReferenceComponents(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			encode := tok.Encode
+			if c.Plain {
+				encode = tok.EncodePlain
+			}
 			for _, w := range c.Cases {
-				var text, decoded, skipped string
-				var ids, special []eft.Token
-				for i, v := range []any{&text, &ids, &special, &decoded, &skipped} {
-					if err := json.Unmarshal(w[i], v); err != nil {
-						t.Fatal(err)
-					}
-				}
-				encode := tok.Encode
-				if c.Plain {
-					encode = tok.EncodePlain
-				}
-				if got := encode(text, false); !slices.Equal(got, ids) {
-					t.Errorf("%.80q: ids %v, want %v", text, got, ids)
-				}
-				if got := encode(text, true); !slices.Equal(got, special) {
-					t.Errorf("%.80q: with special %v, want %v", text, got, special)
-				}
-				if got := tok.Decode(special, false); got != decoded {
-					t.Errorf("%v: decoded %q, want %q", special, got, decoded)
-				}
-				if got := tok.Decode(special, true); got != skipped {
-					t.Errorf("%v: decoded without special %q, want %q", special, got, skipped)
-				}
+				w.check(t, tok, encode)
 			}
 		})
 	}
@@ -98,6 +81,115 @@ func TestReferenceClasses(t *testing.T) {
 	}
 }
 
+// drops says which characters a mapping drops.
+func drops(f func([]byte, rune) []byte) func(rune) bool {
+	return func(r rune) bool { return len(f(nil, r)) == 0 }
+}
+
+// TestReferenceMappings compares every code point.
+func TestReferenceMappings(t *testing.T) {
+	var want struct {
+		Lowercase map[string]string
+		Scripts   []rune
+	}
+	readVectors(t, "reference/mapped.json.gz", &want)
+	var cuts []rune
+	last := uint8(anyScript)
+	for r := rune(0); r <= utf8.MaxRune; r++ {
+		if r >= 0xD800 && r < 0xE000 {
+			continue
+		}
+		lower, ok := want.Lowercase[string(r)]
+		if !ok {
+			lower = string(r)
+		}
+		if got := string(lowercase(nil, r)); got != lower {
+			t.Errorf("%U in lower case: %q, want %q", r, got, lower)
+		}
+		if script := scriptOf(r); script != anyScript && script != last {
+			cuts = append(cuts, r)
+			last = script
+		}
+	}
+	if !slices.Equal(cuts, want.Scripts) {
+		t.Errorf("the script changes at %d places, want %d", len(cuts), len(want.Scripts))
+	}
+}
+
+// TestReferenceRandom runs tokenizers that were put together by chance.
+func TestReferenceRandom(t *testing.T) {
+	var list []struct {
+		File    json.RawMessage
+		Cases   []textCase
+		Decodes []prefixCase
+	}
+	readVectors(t, "reference/random.json.gz", &list)
+	for i, c := range list {
+		tok, err := Load(c.File)
+		if err != nil {
+			t.Errorf("tokenizer %d: %v", i, err)
+			continue
+		}
+		for _, w := range c.Cases {
+			w.check(t, tok, tok.Encode)
+		}
+		for _, w := range c.Decodes {
+			for n, want := range w.prefixes {
+				if want == nil {
+					continue
+				}
+				if got := tok.Decode(w.ids[:n+1], false); got != *want {
+					t.Errorf("tokenizer %d: %v decoded %q, want %q", i, w.ids[:n+1], got, *want)
+				}
+				checkStream(t, tok, w.ids[:n+1])
+			}
+		}
+		if t.Failed() {
+			t.Fatalf("tokenizer %d: %s", i, c.File)
+		}
+	}
+}
+
+// textCase is a text with its ids, with and without special tokens, and the
+// latter's text with and without special tokens; nil where the reference fails.
+type textCase struct {
+	text             string
+	ids, special     []eft.Token
+	decoded, skipped *string
+}
+
+func (c *textCase) UnmarshalJSON(raw []byte) error {
+	return json.Unmarshal(raw, &[]any{&c.text, &c.ids, &c.special, &c.decoded, &c.skipped})
+}
+
+func (c *textCase) check(t *testing.T, tok *Tokenizer, encode func(string, bool) []eft.Token) {
+	t.Helper()
+	if got := encode(c.text, false); !slices.Equal(got, c.ids) {
+		t.Errorf("%.80q: ids %v, want %v", c.text, got, c.ids)
+	}
+	if got := encode(c.text, true); !slices.Equal(got, c.special) {
+		t.Errorf("%.80q: with special %v, want %v", c.text, got, c.special)
+	}
+	for skip, want := range map[bool]*string{false: c.decoded, true: c.skipped} {
+		if want == nil {
+			continue
+		}
+		if got := tok.Decode(c.special, skip); got != *want {
+			t.Errorf("%v: decoded %q, want %q (without special %v)", c.special, got, *want, skip)
+		}
+	}
+}
+
+// prefixCase is a list of ids with the text of each prefix of it.
+type prefixCase struct {
+	ids      []eft.Token
+	prefixes []*string
+}
+
+func (c *prefixCase) UnmarshalJSON(raw []byte) error {
+	return json.Unmarshal(raw, &[]any{&c.ids, &c.prefixes})
+}
+
 // samplePoints gives the code points to compare, in order.
 func samplePoints(ranges [][2]rune) []rune {
 	take := make([]bool, 0x110001)
@@ -122,6 +214,8 @@ func classOf(t *testing.T, pattern string, points []rune) []bool {
 	in := make([]bool, 0x110000)
 	named := map[string]func(rune) bool{
 		"Digits": isDigit, "Punctuation": isPunctuation, "WhitespaceSplit": isSpace, "single_word": isWord,
+		"isIdeograph": isIdeograph, "cleanText": drops(cleanText), "stripAccents": drops(stripAccents), "nmt": drops(nmt),
+		"stripMarks": drops(stripMarks),
 	}
 	if f, ok := named[pattern]; ok {
 		for _, c := range points {

@@ -110,7 +110,8 @@ func TestVocabularyJoinsToDecodedText(t *testing.T) {
 		for _, id := range tok.Encode(text, false) {
 			joined = append(joined, v.Piece(id)...)
 		}
-		if string(joined) != text {
+		// SentencePiece puts a space before a text, and takes it away again.
+		if got := strings.TrimPrefix(string(joined), " "); got != text {
 			t.Errorf("%s: the pieces join to %q, want %q", family, joined, text)
 		}
 		for id := range eft.Token(v.Size()) {

@@ -187,15 +187,15 @@ def added(rng, model):
 
 
 def processor(rng, model):
-    known = [t[0] for t in model["vocab"]] if model["type"] == "Unigram" else sorted(model["vocab"], key=model["vocab"].get)
-    one = rng.randrange(len(known))
+    known = {t[0]: i for i, t in enumerate(model["vocab"])} if model["type"] == "Unigram" else model["vocab"]
+    one, two = (rng.choice(sorted(known.items())) for _ in range(2))
     token = {"SpecialToken": {"id": "x", "type_id": 0}}
     text = {"Sequence": {"id": "A", "type_id": 0}}
     template = {
         "type": "TemplateProcessing", "single": rng.choice([[token, text], [text, token], [token, text, token], [text]]), "pair": [text, {"Sequence": {"id": "B", "type_id": 1}}],
-        "special_tokens": {"x": {"id": "x", "ids": [one], "tokens": [known[one]]}},
+        "special_tokens": {"x": {"id": "x", "ids": [one[1]], "tokens": [one[0]]}},
     }  # fmt: skip
-    bert = {"type": "BertProcessing", "sep": [known[one], one], "cls": [known[0], 0]}
+    bert = {"type": "BertProcessing", "sep": one, "cls": two}
     roberta = bert | {"type": "RobertaProcessing", "trim_offsets": maybe(rng), "add_prefix_space": maybe(rng)}
     return rng.choice([None, template, bert, roberta, level(rng), {"type": "Sequence", "processors": [level(rng), template]}])
 

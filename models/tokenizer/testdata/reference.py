@@ -5,7 +5,9 @@
     python models/tokenizer/testdata/reference.py
 
 classes.json.gz     the members of character classes, as ranges
+mapped.json.gz      what Lowercase and UnicodeScripts make of all characters
 components.json.gz  small tokenizers, each with texts, ids and decoded texts
+random.json.gz      tokenizers put together by chance, with texts and lists of ids
 FAMILY.json.gz      the ids of 3,000 random strings; strings.json.gz has them
 """
 
@@ -14,12 +16,13 @@ import json
 import pathlib
 import random
 
+from compose import CONTENTS, compose
 from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
 
 HERE = pathlib.Path(__file__).resolve().parent
 OUT = HERE / "reference"
 CACHE = HERE.parents[2] / ".cache" / "tokenizers"
-FAMILIES = ["gpt2", "llama3_1", "qwen2_5"]
+FAMILIES = ["gpt2", "llama3_1", "qwen2_5", "llama2", "yi", "claude"]
 SEED = 20261123
 ALL = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
 
@@ -70,7 +73,28 @@ def classes():
     file = bytelevel(added_tokens=[added(300, "QQ", single_word=True)])
     word = Tokenizer.from_str(json.dumps(file))
     out["single_word"] = ranges(c for c in ALL if chr(c) != "Q" and word.encode(chr(c) + "QQ").ids[-1] != 300)
+    # What normalizers remove behind a letter. BertNormalizer takes characters apart first.
+    gone = lambda n: ranges(c for c in ALL if n.normalize_str("a" + chr(c)) == "a")
+    flags = dict(clean_text=False, handle_chinese_chars=False, strip_accents=False, lowercase=False)
+    whole = {c for c in ALL if normalizers.NFD().normalize_str(chr(c)) == chr(c)}
+    marks = gone(normalizers.BertNormalizer(**flags | {"strip_accents": True}))
+    out["stripMarks"] = ranges(c for first, last in marks for c in range(first, last + 1) if c in whole)
+    out["cleanText"] = gone(normalizers.BertNormalizer(**flags | {"clean_text": True}))
+    out["stripAccents"] = gone(normalizers.StripAccents())
+    out["nmt"] = gone(normalizers.Nmt())
+    spaced = normalizers.BertNormalizer(**flags | {"handle_chinese_chars": True})
+    out["isIdeograph"] = ranges(c for c in ALL if spaced.normalize_str(chr(c)) != chr(c))
     return out
+
+
+def mapped():
+    """What Lowercase makes of characters, and where UnicodeScripts cuts all of them in a row."""
+    lower = normalizers.Lowercase()
+    pieces = pre_tokenizers.UnicodeScripts().pre_tokenize_str("".join(map(chr, ALL)))
+    return {
+        "lowercase": {chr(c): lower.normalize_str(chr(c)) for c in ALL if lower.normalize_str(chr(c)) != chr(c)},
+        "scripts": [ALL[start] for _, (start, _) in pieces],
+    }
 
 
 def ranges(points):
@@ -306,8 +330,44 @@ def families():
         write(f"{family}.json.gz", [tokenizer.encode(s, add_special_tokens=False).ids for s in strings])
 
 
+# --- random tokenizers --------------------------------------------------------
+
+
+def decoded(tokenizer, ids, skip):
+    """The text of ids, None where the reference panics."""
+    try:
+        return tokenizer.decode(ids, skip_special_tokens=skip)
+    except BaseException:
+        return None
+
+
+def random_tokenizers(count):
+    """Composed tokenizers, each with texts as components() has them, and random ids with the text of every prefix."""
+    out = []
+    for seed in range(count):
+        rng = random.Random(SEED + seed)
+        file = compose(rng)
+        tokenizer = Tokenizer.from_str(json.dumps(file))
+        cases = []
+        for text in [string(rng, CONTENTS) for _ in range(10)] + rng.sample(EDGES, 3):
+            try:
+                ids = tokenizer.encode(text, add_special_tokens=False).ids
+            except BaseException:  # a panic within a component
+                continue
+            special = tokenizer.encode(text).ids
+            cases.append([text, ids, special, decoded(tokenizer, special, False), decoded(tokenizer, special, True)])
+        decodes = []
+        for _ in range(4):
+            ids = [rng.randrange(tokenizer.get_vocab_size()) for _ in range(rng.randint(1, 8))]
+            decodes.append([ids, [decoded(tokenizer, ids[: i + 1], False) for i in range(len(ids))]])
+        out.append({"file": file, "cases": cases, "decodes": decodes})
+    return out
+
+
 if __name__ == "__main__":
     OUT.mkdir(exist_ok=True)
     write("classes.json.gz", classes())
+    write("mapped.json.gz", mapped())
     write("components.json.gz", components())
+    write("random.json.gz", random_tokenizers(150))
     families()
