@@ -84,6 +84,7 @@ func FuzzReadFile(f *testing.F) {
 		f.attentions()
 		f.ropeSwitch()
 		f.unfit()
+		f.dismiss("m")
 		f.index().columns(nameLogits)
 		if w := f.weigh(); w.parameters < 0 || w.bytes < 0 {
 			t.Errorf("%+v", w)

@@ -91,6 +91,9 @@ func OpenSession(env *Environment, src Source, o Options) (*Session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("onnx: %s: %w", src, err)
 	}
+	if err := f.dismiss(src.String()); err != nil {
+		return nil, err
+	}
 	if why := f.unfit(); why != "" {
 		return nil, &RefusedError{Model: src.String(), Why: why}
 	}

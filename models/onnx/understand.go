@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -11,7 +12,7 @@ import (
 func understand(model string, inputs, outputs []Port, f *file) (*layout, error) {
 	u := &understanding{model: model, file: f, nodes: f.attentions(), inputs: inputs, outputs: outputs}
 	l := &layout{}
-	for _, step := range []func(*layout) error{u.strangers, u.takeLogits, u.takeCaches, u.takeInputs} {
+	for _, step := range []func(*layout) error{u.outline, u.takeLogits, u.takeCaches, u.takeInputs} {
 		if err := step(l); err != nil {
 			return nil, err
 		}
@@ -44,19 +45,51 @@ func (u *understanding) refuseOutput(p Port, why string) error {
 	return &RefusedError{Model: u.model, Port: "output " + p.String(), Why: why}
 }
 
-// strangers refuses graphs whose inputs tell that they are something else, before
-// what is missing for being a decoder is told.
-func (u *understanding) strangers(*layout) error {
+// dismiss refuses what is certainly no decoder by what its file declares, before
+// gigabytes of it are loaded.
+func (f *file) dismiss(model string) error {
+	u := &understanding{model: model, file: f}
+	weights := make(map[string]bool, len(f.tensors))
+	for _, t := range f.tensors {
+		weights[t.name] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.inputs)) {
+		if !weights[name] { // old files declare their weights as inputs
+			u.inputs = append(u.inputs, f.inputs[name].port(name))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.outputs)) {
+		u.outputs = append(u.outputs, f.outputs[name].port(name))
+	}
+	return u.outline(nil)
+}
+
+// outline refuses graphs whose inputs tell that they are something else, and those
+// that lack what a decoder must have.
+func (u *understanding) outline(*layout) error {
+	cached := false
 	for _, p := range u.inputs {
-		if _, ok := inputRoles[p.Name]; ok || parseCacheName(p.Name).known {
+		if _, ok := inputRoles[p.Name]; ok {
+			continue
+		}
+		if parseCacheName(p.Name).known {
+			cached = true
 			continue
 		}
 		if why := alien(p.Name); why != "" {
 			return u.refuseInput(p, why)
 		}
 	}
-	if !slices.ContainsFunc(u.inputs, func(p Port) bool { return p.Name == nameIDs }) {
+	named := func(ports []Port, name string) bool {
+		return slices.ContainsFunc(ports, func(p Port) bool { return p.Name == name })
+	}
+	switch {
+	case !named(u.inputs, nameIDs):
 		return u.refuse("it has no input " + nameIDs)
+	case !named(u.outputs, nameLogits):
+		return u.refuse("it has no output " + nameLogits + ": it is an encoder, or was exported without its head; export it with the task text-generation-with-past")
+	case !cached:
+		return u.refuse(noCache)
 	}
 	return nil
 }
@@ -66,11 +99,7 @@ const mostIDs = 1 << 21
 
 // takeLogits reads the output of scores.
 func (u *understanding) takeLogits(l *layout) error {
-	i := slices.IndexFunc(u.outputs, func(p Port) bool { return p.Name == nameLogits })
-	if i < 0 {
-		return u.refuse("it has no output " + nameLogits + ": it is an encoder, or was exported without its head; export it with the task text-generation-with-past")
-	}
-	p := u.outputs[i]
+	p := u.outputs[slices.IndexFunc(u.outputs, func(p Port) bool { return p.Name == nameLogits })]
 	if p.Type != Float32 && p.Type != Float16 {
 		return u.refuseOutput(p, "needs float32 or float16")
 	}

@@ -6,6 +6,15 @@ type value struct {
 	dims []dim
 }
 
+// port is the value as a session would declare it.
+func (v value) port(name string) Port {
+	p := Port{Name: name, Type: v.kind, Tensor: v.kind != 0 && len(v.dims) <= 8}
+	for _, d := range v.dims {
+		p.Dims = append(p.Dims, d.size)
+	}
+	return p
+}
+
 // dim is a dimension: a number, or open and perhaps named.
 type dim struct {
 	size int64 // −1: open
