@@ -33,7 +33,7 @@ func (c component) bert() (normalizer, error) {
 		f.StripAccents = f.Lowercase
 	}
 	if *f.StripAccents {
-		list = append(list, unicodeForm{norm.NFD, norm.NFD}, newMapping(stripMarks))
+		list = append(list, newUnicodeForm(norm.NFD, norm.NFD), newMapping(stripMarks))
 	}
 	if *f.Lowercase {
 		list = append(list, newMapping(lowercase))

@@ -1,10 +1,6 @@
 package tokenizer
 
-import (
-	"unicode/utf8"
-
-	"github.com/graft-gateway/graft/eft"
-)
+import "unicode/utf8"
 
 // cuts finds places in a piece that no merge can cross. Tokens that are merged
 // across the characters a and b have a left part that ends in a and a right
@@ -26,17 +22,17 @@ const joinedBits = 1 << 20
 // newCuts learns the rules of f; nil if nothing can be cut.
 func newCuts(f *bpeFields, s *charSymbols) *cuts {
 	c := &cuts{}
-	// The tokens of bytes and the unknown one do not stand for their letters:
-	// if rules merge them, the letters say nothing.
-	other := map[eft.Token]bool{s.unknown: true}
 	complete := s.fallback
 	for _, id := range s.bytes {
-		other[id] = true
 		complete = complete && id != none
 	}
 	for _, m := range f.Merges {
-		if other[f.Vocab[m[0]]] || other[f.Vocab[m[1]]] {
-			return nil
+		// The tokens of bytes and the unknown one do not stand for their
+		// letters: if rules merge them, the letters say nothing.
+		for _, part := range m {
+			if _, ok := namedByte(part); ok || f.Unknown != nil && part == *f.Unknown {
+				return nil
+			}
 		}
 		a, _ := utf8.DecodeLastRuneInString(m[0])
 		b, _ := utf8.DecodeRuneInString(m[1])

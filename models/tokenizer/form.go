@@ -2,7 +2,6 @@ package tokenizer
 
 import (
 	"slices"
-	"sort"
 	"strings"
 	"unicode/utf8"
 
@@ -17,10 +16,15 @@ import (
 type unicodeForm struct {
 	form       norm.Form
 	decomposed norm.Form // NFD for the canonical forms, NFKD for the others
+	inert      *charClass
+}
+
+func newUnicodeForm(form, decomposed norm.Form) unicodeForm {
+	return unicodeForm{form, decomposed, newCharClass(inert)}
 }
 
 func (f unicodeForm) normalize(text string) string {
-	first := strings.IndexFunc(text, isInert)
+	first := f.firstInert(text)
 	if first < 0 {
 		return f.stretch(text)
 	}
@@ -30,7 +34,7 @@ func (f unicodeForm) normalize(text string) string {
 		b.WriteString(f.stretch(text[:first]))
 		b.WriteString(text[first : first+size])
 		text = text[first+size:]
-		first = strings.IndexFunc(text, isInert)
+		first = f.firstInert(text)
 	}
 	b.WriteString(f.stretch(text))
 	return b.String()
@@ -109,11 +113,19 @@ func compose(list []mark) []mark {
 	return out
 }
 
-// isInert says whether the reference's normalisation does not know r.
-func isInert(r rune) bool {
-	if r < inert[0][0] {
-		return false
+// firstInert finds the first character that the reference's normalisation does
+// not know, −1 if there is none.
+func (f unicodeForm) firstInert(text string) int {
+	for i := 0; i < len(text); {
+		if text[i] < utf8.RuneSelf {
+			i++
+			continue
+		}
+		if f.inert.size(text, i) > 0 {
+			return i
+		}
+		_, size := utf8.DecodeRuneInString(text[i:])
+		i += size
 	}
-	i := sort.Search(len(inert), func(i int) bool { return inert[i][1] >= r })
-	return i < len(inert) && r >= inert[i][0]
+	return -1
 }

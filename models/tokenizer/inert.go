@@ -3,7 +3,7 @@ package tokenizer
 // inert is, in order and with both ends, what decomposes or combines in Go's
 // Unicode tables and not in the reference's normalisation, which is that of
 // Unicode 9; U+11930 is there since it is the second half of U+11938.
-var inert = [][2]rune{
+var inert = runeSet{
 	{0x7FD, 0x7FD},
 	{0x898, 0x89F},
 	{0x8CA, 0x8D3},

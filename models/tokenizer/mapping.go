@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"bytes"
 	"sort"
 	"unicode"
 	"unicode/utf8"
@@ -9,6 +10,7 @@ import (
 // mapping rewrites every character on its own.
 type mapping struct {
 	ascii [utf8.RuneSelf]string
+	same  [1 << 10]uint64 // bits of the characters of the first plane that stay
 	other func(dst []byte, r rune) []byte
 }
 
@@ -16,6 +18,12 @@ func newMapping(f func(dst []byte, r rune) []byte) *mapping {
 	m := &mapping{other: f}
 	for b := range m.ascii {
 		m.ascii[b] = string(f(nil, rune(b)))
+	}
+	var from, to [utf8.UTFMax]byte
+	for r := rune(utf8.RuneSelf); r < 1<<16; r++ {
+		if bytes.Equal(f(to[:0], r), utf8.AppendRune(from[:0], r)) {
+			m.same[r>>6] |= 1 << (r & 63)
+		}
 	}
 	return m
 }
@@ -29,7 +37,11 @@ func (m *mapping) normalize(text string) string {
 			continue
 		}
 		r, size := utf8.DecodeRuneInString(text[i:])
-		out = m.other(out, r)
+		if r < 1<<16 && m.same[r>>6]&(1<<(r&63)) != 0 {
+			out = append(out, text[i:i+size]...)
+		} else {
+			out = m.other(out, r)
+		}
 		i += size
 	}
 	return string(out)

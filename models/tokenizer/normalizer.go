@@ -69,13 +69,13 @@ func (c component) normalizer() (normalizer, error) {
 func (c component) fixedNormalizer() (n normalizer, err error) {
 	switch c.kind {
 	case "NFC":
-		n = unicodeForm{norm.NFC, norm.NFD}
+		n = newUnicodeForm(norm.NFC, norm.NFD)
 	case "NFD":
-		n = unicodeForm{norm.NFD, norm.NFD}
+		n = newUnicodeForm(norm.NFD, norm.NFD)
 	case "NFKC":
-		n = unicodeForm{norm.NFKC, norm.NFKD}
+		n = newUnicodeForm(norm.NFKC, norm.NFKD)
 	case "NFKD":
-		n = unicodeForm{norm.NFKD, norm.NFKD}
+		n = newUnicodeForm(norm.NFKD, norm.NFKD)
 	case "Nmt":
 		n = newMapping(nmt)
 	case "Lowercase":

@@ -56,7 +56,7 @@ func newTrie(ids vocab) *trie {
 	}
 	slices.Sort(b.keys)
 	b.grow(256)
-	b.nodes[rootNode].parent = noParent - 1 // taken, and nobody's child
+	b.take(rootNode, noParent-1) // nobody's child
 	b.queue = append(b.queue, trieTask{rootNode, 0, len(b.keys), 0})
 	for len(b.queue) > 0 {
 		task := b.queue[len(b.queue)-1]
@@ -71,7 +71,9 @@ type trieBuilder struct {
 	*trie
 	keys  []string // in order
 	queue []trieTask
-	free  int // no place before it is worth a look
+	// free leads from a place to the next that may be free, itself if it is.
+	free  []int32
+	start int // no place before it is worth a look
 	bytes []byte
 	ends  []int
 }
@@ -85,7 +87,27 @@ type trieTask struct {
 
 func (b *trieBuilder) grow(places int) {
 	for len(b.nodes) < places {
+		b.free = append(b.free, int32(len(b.nodes)))
 		b.nodes = append(b.nodes, trieNode{parent: noParent, value: none})
+	}
+}
+
+// take gives a place to a node's child.
+func (b *trieBuilder) take(at, parent int32) {
+	b.nodes[at].parent = parent
+	b.free[at] = at + 1
+}
+
+// nextFree is the first free place from at on.
+func (b *trieBuilder) nextFree(at int) int {
+	for {
+		b.grow(at + 257)
+		next := int(b.free[at])
+		if next == at {
+			return at
+		}
+		b.free[at] = b.free[next] // shorter for the next one who asks
+		at = next
 	}
 }
 
@@ -109,7 +131,7 @@ func (b *trieBuilder) place(task trieTask, ids vocab) {
 	base := b.base()
 	b.nodes[task.node].base = base
 	for _, c := range b.bytes {
-		b.nodes[base+int32(c)].parent = task.node
+		b.take(base+int32(c), task.node)
 	}
 	for i, c := range b.bytes {
 		b.queue = append(b.queue, trieTask{base + int32(c), from, b.ends[i], task.depth + 1})
@@ -120,15 +142,8 @@ func (b *trieBuilder) place(task trieTask, ids vocab) {
 // base finds where all of bytes have a free place.
 func (b *trieBuilder) base() int32 {
 	first := int(b.bytes[0])
-	tries := 0
-	for at := max(b.free, first+1); ; at++ {
-		b.grow(at + 256)
-		if b.nodes[at].parent != noParent {
-			if at == b.free {
-				b.free++
-			}
-			continue
-		}
+	for at, tries := max(b.start, first+1), 0; ; at, tries = at+1, tries+1 {
+		at = b.nextFree(at)
 		fits := true
 		for _, c := range b.bytes[1:] {
 			if b.nodes[at-first+int(c)].parent != noParent {
@@ -140,9 +155,8 @@ func (b *trieBuilder) base() int32 {
 			return int32(at - first)
 		}
 		// A crowded stretch is given up, so that building stays linear.
-		if tries++; tries > 64 {
-			b.free = max(b.free, at-63)
-			tries = 0
+		if tries == 64 {
+			b.start, tries = max(b.start, at), 0
 		}
 	}
 }
