@@ -33,18 +33,21 @@ type (
 	}
 	unaryExpr struct {
 		pos
-		op string // not + -
-		of expr
+		op     string // not + -
+		of     expr
+		folded bool // constant, as are those below
 	}
 	binaryExpr struct {
 		pos
 		op          string // + - * / // % ** and or
 		left, right expr
+		folded      bool
 	}
 	// concatExpr is a ~ b ~ c.
 	concatExpr struct {
 		pos
-		items []expr
+		items  []expr
+		folded bool
 	}
 	// compareExpr is first ops[0] rest[0] ops[1] rest[1] …
 	compareExpr struct {
@@ -82,9 +85,10 @@ type (
 	// filterExpr is of|name(args); of is nil at the head of a filter block.
 	filterExpr struct {
 		pos
-		of   expr
-		name string
-		args callArgs
+		of     expr
+		name   string
+		args   callArgs
+		folded bool
 	}
 	// testExpr is of is name(args).
 	testExpr struct {
@@ -94,6 +98,41 @@ type (
 		args callArgs
 	}
 )
+
+// constant says whether the reference computes e when it compiles it, which
+// shows in a few places. Sums and filters know it of themselves, so that asking
+// costs nothing.
+func constant(e expr) bool {
+	switch n := e.(type) {
+	case *constExpr:
+		return true
+	case *unaryExpr:
+		return n.folded
+	case *binaryExpr:
+		return n.folded
+	case *concatExpr:
+		return n.folded
+	case *filterExpr:
+		return n.folded
+	}
+	return false
+}
+
+// foldable says whether a filter of constants is constant: those that see the
+// template's names are not.
+func (n *filterExpr) foldable() bool {
+	switch n.name {
+	case "map", "select", "reject", "selectattr", "rejectattr", "random":
+		return false
+	}
+	all := n.of != nil && constant(n.of)
+	n.args.each(func(args ...expr) {
+		for _, a := range args {
+			all = all && (a == nil || constant(a))
+		}
+	})
+	return all
+}
 
 // callArgs are the arguments of a call as written.
 type callArgs struct {

@@ -163,19 +163,6 @@ func (r *render) evalBinary(n *binaryExpr, s *scope) (value, error) {
 	return r.binary(n.op, left, right)
 }
 
-// constant says whether the reference computes e when it compiles it.
-func constant(e expr) bool {
-	switch n := e.(type) {
-	case *constExpr:
-		return true
-	case *unaryExpr:
-		return constant(n.of)
-	case *binaryExpr:
-		return constant(n.left) && constant(n.right)
-	}
-	return false
-}
-
 // negativeConstant says whether e is a constant below zero.
 func negativeConstant(e expr, v value) bool {
 	if !constant(e) || !isNumber(v) {
@@ -208,7 +195,7 @@ func (r *render) evalConcat(n *concatExpr, s *scope) (value, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.autoescape {
+	if r.autoescape && !n.folded {
 		return r.joinSafe(values)
 	}
 	out := r.meter.text()

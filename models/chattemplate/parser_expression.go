@@ -90,7 +90,7 @@ func (p *parser) words(word string, operand func() (expr, error)) (expr, error) 
 		if right, err = operand(); err != nil {
 			return nil, err
 		}
-		left = &binaryExpr{line, word, left, right}
+		left = &binaryExpr{line, word, left, right, constant(left) && constant(right)}
 	}
 	return left, err
 }
@@ -105,7 +105,7 @@ func (p *parser) not() (expr, error) {
 	defer func() { p.nesting-- }()
 	line := pos(p.take().line)
 	of, err := p.not()
-	return &unaryExpr{line, "not", of}, err
+	return &unaryExpr{line, "not", of, constant(of)}, err
 }
 
 func (p *parser) compare() (expr, error) {
@@ -159,7 +159,7 @@ func (p *parser) binary(operand func() (expr, error), ops ...string) (expr, erro
 		if right, err = operand(); err != nil {
 			return nil, err
 		}
-		left = &binaryExpr{pos(t.line), t.text, left, right}
+		left = &binaryExpr{pos(t.line), t.text, left, right, constant(left) && constant(right)}
 	}
 	return left, err
 }
@@ -170,15 +170,15 @@ func (p *parser) concat() (expr, error) {
 	if err != nil || !p.cur().op("~") {
 		return first, err
 	}
-	items := []expr{first}
+	items, folded := []expr{first}, constant(first)
 	for p.skipOp("~") {
 		item, err := p.product()
 		if err != nil {
 			return nil, err
 		}
-		items = append(items, item)
+		items, folded = append(items, item), folded && constant(item)
 	}
-	return &concatExpr{line, items}, nil
+	return &concatExpr{line, items, folded}, nil
 }
 
 // unary reads a sign, an operand with what follows it, and, unless a sign came
@@ -193,7 +193,7 @@ func (p *parser) unary(filters bool) (expr, error) {
 	if t := p.cur(); t.op("-") || t.op("+") {
 		p.take()
 		e, err = p.unary(false)
-		e = &unaryExpr{pos(t.line), t.text, e}
+		e = &unaryExpr{pos(t.line), t.text, e, constant(e)}
 	} else {
 		e, err = p.primary()
 	}

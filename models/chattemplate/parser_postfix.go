@@ -187,6 +187,7 @@ func (p *parser) filters(of expr, head bool) (*filterExpr, error) {
 				return nil, err
 			}
 		}
+		f.folded = f.foldable()
 		of = f
 	}
 	return f, nil
@@ -234,7 +235,7 @@ func (p *parser) test(of expr) (expr, error) {
 		return nil, err
 	}
 	if negated {
-		return &unaryExpr{line, "not", t}, nil
+		return &unaryExpr{line, "not", t, false}, nil
 	}
 	return t, nil
 }
