@@ -42,7 +42,7 @@ func (f *file) explain(err error, version string) error {
 // brief cuts what ONNX Runtime writes before the point of a message: where in its
 // source it happened, and the whole node with all its types.
 func brief(text string) string {
-	for _, lead := range []string{"Status Message: ", " , Error ", "failed:", "Error creating C session from file: ", "Error creating session: ", "Exception during initialization: ", "This is an invalid model. "} {
+	for _, lead := range []string{"Status Message: ", " , Error ", "failed:", "Error creating C session from file: ", "Error creating session: ", "Exception during initialization: ", "This is an invalid model. ", " was false. "} {
 		if _, after, found := strings.Cut(text, lead); found {
 			text = after
 		}
