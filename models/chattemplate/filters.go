@@ -27,7 +27,7 @@ func textFilter(name string) filterCall {
 	case "capitalize":
 		return mapText(capitalText)
 	case "title":
-		return mapText(titleFilterText)
+		return filterTitle
 	case "replace":
 		return filterReplace
 	case "indent":

@@ -40,6 +40,13 @@ func mapText(f func(string) string) filterCall {
 	}
 }
 
+// filterTitle is title, which unlike its like does not keep text marked as safe.
+func filterTitle(r *render, of value, a arguments) (value, error) {
+	v, err := mapText(titleFilterText)(r, of, a)
+	s, _ := textOf(v)
+	return str(s), err
+}
+
 // titleFilterText is the filter title, which unlike the method of that name
 // breaks words only at blanks, hyphens and opening brackets.
 func titleFilterText(s string) string {
