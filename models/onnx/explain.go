@@ -47,9 +47,10 @@ func brief(text string) string {
 			text = after
 		}
 	}
-	const most = 400
-	if len(text) > most {
-		text = text[:most] + " …"
+	const most = 300
+	text = strings.ToValidUTF8(strings.TrimSpace(text), "?")
+	if len(text) > most { // the point comes last
+		text = "… " + strings.ToValidUTF8(text[len(text)-most:], "")
 	}
-	return strings.TrimSpace(strings.ToValidUTF8(text, "?"))
+	return text
 }
