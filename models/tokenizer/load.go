@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"unicode/utf8"
 
 	"github.com/graft-gateway/graft/eft"
@@ -53,10 +52,9 @@ func Load(data []byte) (*Tokenizer, error) {
 		return nil, err
 	}
 	t.model, t.ids = m.model, m.ids
-	if t.preTokenizer, err = newPreTokenizer(stages, m.rawBytes); err != nil {
+	if t.preTokenizer, t.asksForHead, err = newPreTokenizer(stages, m.rawBytes); err != nil {
 		return nil, err
 	}
-	t.asksForHead = slices.ContainsFunc(stages, func(c component) bool { return c.kind == "Metaspace" })
 	if t.decoder, err = newDecoder(f.Decoder); err != nil {
 		return nil, err
 	}

@@ -14,9 +14,9 @@ type normalizer interface {
 	head(text string, n int) int
 }
 
-func newNormalizer(raw json.RawMessage) (normalizer, error) {
+func newNormalizer(raw json.RawMessage) (normalizers, error) {
 	if absent(raw) {
-		return normalizers(nil), nil
+		return nil, nil
 	}
 	c, err := newComponent("normalizer", raw, 0)
 	if err != nil {
@@ -101,12 +101,18 @@ func (s normalizers) normalize(text string) string {
 }
 
 func (s normalizers) head(text string, n int) int {
+	_, n = s.both(text, n)
+	return n
+}
+
+// both is normalize and head.
+func (s normalizers) both(text string, n int) (string, int) {
 	for _, stage := range s {
 		head := stage.head(text, n)
 		text = stage.normalize(text)
 		n = min(head, len(text)) // composition may have joined it with what follows
 	}
-	return n
+	return text, n
 }
 
 // prepend puts itself before every text that is not empty.

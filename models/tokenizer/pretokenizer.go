@@ -37,15 +37,18 @@ func oneByteLevel(stages []component) bool {
 	return seen
 }
 
-// newPreTokenizer interprets stages. With rawBytes ByteLevel leaves the bytes
-// as they are.
-func newPreTokenizer(list []component, rawBytes bool) (preTokenizer, error) {
+// newPreTokenizer interprets stages, and says whether one of them looks at
+// piece.head. With rawBytes ByteLevel leaves the bytes as they are.
+func newPreTokenizer(list []component, rawBytes bool) (p preTokenizer, asksForHead bool, err error) {
 	var before, after preTokenizers
 	stages := &before
 	for _, c := range list {
 		p, err := c.preTokenizer()
 		if err != nil {
-			return nil, err
+			return nil, false, err
+		}
+		if m, ok := p.(metaspace); ok && m.scheme == prependFirst {
+			asksForHead = true
 		}
 		b, ok := p.(byteLevel)
 		if !ok {
@@ -65,9 +68,9 @@ func newPreTokenizer(list []component, rawBytes bool) (preTokenizer, error) {
 		before = append(before, written{newAlphabet(), after})
 	}
 	if len(before) == 1 {
-		return before[0], nil
+		return before[0], asksForHead, nil
 	}
-	return before, nil
+	return before, asksForHead, nil
 }
 
 // preTokenizer interprets one stage.

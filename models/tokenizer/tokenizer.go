@@ -10,7 +10,7 @@ import (
 // safe for concurrent use.
 type Tokenizer struct {
 	raw, normalized *addedMatcher // for the raw and for the normalised text
-	normalizer      normalizer
+	normalizer      normalizers
 	preTokenizer    preTokenizer
 	asksForHead     bool // the pre-tokenizer looks at piece.head
 	model           model
@@ -73,12 +73,12 @@ func (t *Tokenizer) encode(text string, special, plain bool) []eft.Token {
 
 // normalize returns the normalised text of a segment.
 func (t *Tokenizer) normalize(s segment) piece {
-	p := piece{text: t.normalizer.normalize(s.text)}
-	if t.asksForHead && s.start == 0 && s.text != "" {
-		_, first := utf8.DecodeRuneInString(s.text)
-		p.head = min(t.normalizer.head(s.text, first), len(p.text))
+	if !t.asksForHead || s.start > 0 {
+		return piece{text: t.normalizer.normalize(s.text)}
 	}
-	return p
+	_, first := utf8.DecodeRuneInString(s.text)
+	text, head := t.normalizer.both(s.text, first)
+	return piece{text, head}
 }
 
 // Decode returns the text of ids; skipSpecial leaves special tokens out. Bytes

@@ -15,7 +15,7 @@ import (
 
 // families are the tokenizers that the exactness tests run with: byte-level
 // ones, then two as SentencePiece makes them, and an old one with NFKC.
-var families = []string{"gpt2", "llama3_1", "qwen2_5", "llama2", "yi", "claude"}
+var families = []string{"gpt2", "llama3_1", "qwen2_5", "llama2", "yi", "claude", "derived-unigram", "derived-wordpiece"}
 
 // vectorFamilies are those that have vectors.
 var vectorFamilies = families[:4]
@@ -39,6 +39,19 @@ func loadFamily(t testing.TB, family string) *Tokenizer {
 }
 
 func readFamily(t testing.TB, family string) []byte {
+	t.Helper()
+	derive, ok := derivedFamilies[family]
+	if !ok {
+		return installedFamily(t, family)
+	}
+	data, err := json.Marshal(derive(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func installedFamily(t testing.TB, family string) []byte {
 	t.Helper()
 	path := filepath.Join("..", "..", ".cache", "tokenizers", family, "tokenizer.json")
 	data, err := os.ReadFile(path)

@@ -320,13 +320,44 @@ def string(rng, specials):
     return rng.choice(["", " ", "\n"]).join(out)
 
 
+def derived_unigram():
+    """Llama 2's tokens with scores of our own; derived_test.go makes the same."""
+    vocab = json.loads((CACHE / "llama2" / "tokenizer.json").read_text())["model"]["vocab"]
+    special = [added(i, t, special=True) for i, t in enumerate(["<unk>", "<s>", "</s>"])]
+    metaspace = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": True}
+    scores = [[t, -vocab[t] / 64] for t in sorted(vocab, key=vocab.get)]
+    return {
+        "version": "1.0", "added_tokens": special, "normalizer": {"type": "NFKC"}, "pre_tokenizer": metaspace, "post_processor": None,
+        "decoder": {"type": "Sequence", "decoders": [{"type": "ByteFallback"}, metaspace]},
+        "model": {"type": "Unigram", "unk_id": 0, "byte_fallback": True, "vocab": scores},
+    }  # fmt: skip
+
+
+def derived_word_piece():
+    """GPT-2's words; derived_test.go makes the same."""
+    tokens = json.loads((CACHE / "gpt2" / "tokenizer.json").read_text())["model"]["vocab"]
+    vocab = {"[UNK]": 0}
+    for token in sorted(tokens, key=tokens.get):
+        word = token[1:] if token[0] == "Ġ" else "##" + token
+        if word and all("!" <= c <= "~" for c in word):
+            vocab.setdefault(word, len(vocab))
+    return {
+        "version": "1.0", "added_tokens": [added(0, "[UNK]", special=True)],
+        "normalizer": {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None, "lowercase": True},
+        "pre_tokenizer": {"type": "BertPreTokenizer"}, "post_processor": None, "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": True},
+        "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100, "vocab": vocab},
+    }  # fmt: skip
+
+
 def families():
     rng = random.Random(SEED)
     specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|begin_of_text|>", "<|eot_id|>", "<tool_call>", "<|im_", "|>"]
     strings = [string(rng, specials) for _ in range(3000)]
     write("strings.json.gz", strings)
-    for family in FAMILIES:
-        tokenizer = Tokenizer.from_file(str(CACHE / family / "tokenizer.json"))
+    tokenizers = {f: Tokenizer.from_file(str(CACHE / f / "tokenizer.json")) for f in FAMILIES}
+    tokenizers["derived-unigram"] = Tokenizer.from_str(json.dumps(derived_unigram()))
+    tokenizers["derived-wordpiece"] = Tokenizer.from_str(json.dumps(derived_word_piece()))
+    for family, tokenizer in tokenizers.items():
         write(f"{family}.json.gz", [tokenizer.encode(s, add_special_tokens=False).ids for s in strings])
 
 
