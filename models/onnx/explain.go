@@ -21,6 +21,7 @@ var explanations = []struct {
 	{"not in range [min=", "an operator of the model has inputs that ONNX Runtime VERSION does not know (OPSET): use a newer ONNX Runtime, or an older exporter"},
 	{"is not a graph input, initializer, or output", "its exporter wrote a graph that does not hold together: export the model again with another version of the exporter"},
 	{"does not exist in the graph", "its exporter wrote a graph that does not hold together: export the model again with another version of the exporter"},
+	{"nbits_ == ", "ONNX Runtime VERSION has no product of this number of bits with these types on this provider: take another variant of the model, with four bits or float32"},
 	{"Protobuf parsing failed", "the file is broken or cut off: fetch it again"},
 	{"bad_alloc", "there is not enough memory for this model"},
 	{"Failed to allocate memory", "there is not enough memory for this model"},

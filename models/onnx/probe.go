@@ -125,8 +125,9 @@ func (s *Session) probeRows(ctx context.Context, src Source, q *Sequence, tokens
 		}
 		alone = append(alone, row...)
 	}
-	most := max(s.tolerance(), farthestRow(together, alone)/4)
-	if farthestRow(steps, together) > most {
+	most := s.tolerance(farthestRow(together, alone))
+	// Rounding by run may change scores as much as a wrong cache does.
+	if farthestRow(steps, together) > most && !s.file.roundsByRun() {
 		return &RefusedError{Model: src.String(), Why: "tokens one by one get other scores than the same tokens together: its cache is not laid out as its names and shapes say; " +
 			"export it with the task text-generation-with-past, with inputs past_key_values.N.key and .value"}
 	}
@@ -139,15 +140,20 @@ func (s *Session) probeRows(ctx context.Context, src Source, q *Sequence, tokens
 }
 
 // tolerance is how far log-probabilities of one token may lie apart for no other
-// reason than rounding.
-func (s *Session) tolerance() float64 {
+// reason than rounding, where leaving out all tokens before it changes them by
+// effect. What is larger is a defect, however small the effect of the text is.
+func (s *Session) tolerance(effect float64) float64 {
+	least, share := 0.01, 0.01
+	if s.layout.kv != Float32 || s.layout.logits.Type != Float32 || s.file.halfArithmetic() {
+		least, share = 0.1, 0.125
+	}
+	if s.file.quantised() {
+		share = 0.25
+	}
 	if s.file.roundsByRun() {
-		return 1
+		least, share = 1, 0.5
 	}
-	if s.layout.kv == Float32 && s.layout.logits.Type == Float32 {
-		return 0.01
-	}
-	return 0.1
+	return max(least, share*effect)
 }
 
 // farthestRow is the largest difference between two lists of rows.

@@ -242,7 +242,7 @@ func (u *understanding) takeInputs(l *layout) error {
 		if known.role != rolePositions && l.has(known.role) != nil {
 			return u.refuseInput(p, "another input says the same")
 		}
-		if known.role > rolePositions || !slices.Contains(wholes, p.Type) || p.Name == "cache_position" {
+		if known.role > roleKeep || known.role == roleMask && !slices.Contains(wholes, p.Type) || p.Name == "cache_position" {
 			l.inferred = true
 		}
 		l.inputs = append(l.inputs, input{role: known.role, port: p})
