@@ -35,7 +35,8 @@ func newAddedMatcher() *addedMatcher {
 	return &addedMatcher{nodes: []addedNode{{}}}
 }
 
-// add makes content stand for t.
+// add makes content stand for t. Of two tokens with one content the first
+// counts; the reference leaves it to chance.
 func (m *addedMatcher) add(content string, t *addedToken) {
 	m.first[content[0]] = true
 	at := int32(0)

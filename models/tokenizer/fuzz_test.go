@@ -21,6 +21,9 @@ func FuzzLoad(f *testing.F) {
 			f.Add([]byte(c.File), "the <s> cafe\u0301")
 		}
 	}
+	for _, c := range randomFiles(f) {
+		f.Add([]byte(c), "the <s> cafe\u0301 12\n")
+	}
 	f.Add(smallFile(f, nil), "a")
 	f.Fuzz(func(t *testing.T, data []byte, text string) {
 		if len(data) > 1<<16 || len(text) > 1<<8 {
@@ -33,18 +36,42 @@ func FuzzLoad(f *testing.F) {
 			}
 			return
 		}
-		for _, id := range append(tok.Encode(text, true), tok.EncodePlain(text, false)...) {
+		ids := append(tok.Encode(text, true), tok.EncodePlain(text, false)...)
+		for _, id := range ids {
 			if tok.Vocabulary().Piece(id) == nil {
 				t.Errorf("%q gives the id %d, which has no token", text, id)
 			}
 		}
+		checkStream(t, tok, ids)
 	})
+}
+
+// randomFiles are some of the composed tokenizers, those with small
+// vocabularies first.
+func randomFiles(f *testing.F) []json.RawMessage {
+	var list []struct{ File json.RawMessage }
+	readVectors(f, "reference/random.json.gz", &list)
+	var files []json.RawMessage
+	for _, c := range list {
+		if len(c.File) < 1<<13 {
+			files = append(files, c.File)
+		}
+	}
+	return files
 }
 
 // FuzzComponents: no component makes Load panic, in a file that is else sound.
 func FuzzComponents(f *testing.F) {
 	var list []struct{ File map[string]json.RawMessage }
 	readVectors(f, "reference/components.json.gz", &list)
+	for _, raw := range randomFiles(f) {
+		var file map[string]json.RawMessage
+		if err := json.Unmarshal(raw, &file); err != nil {
+			f.Fatal(err)
+		}
+		// The vocabulary here is another: added tokens would not fit.
+		f.Add([]byte(file["normalizer"]), []byte(file["pre_tokenizer"]), []byte("null"), []byte(file["decoder"]), []byte("[]"))
+	}
 	for _, c := range list {
 		f.Add([]byte(c.File["normalizer"]), []byte(c.File["pre_tokenizer"]), []byte(c.File["post_processor"]), []byte(c.File["decoder"]), []byte(c.File["added_tokens"]))
 	}
@@ -64,7 +91,7 @@ func FuzzComponents(f *testing.F) {
 			}
 		}))
 		if err == nil {
-			tok.Encode("the cafe\u0301 <s> 123\n", true)
+			checkStream(t, tok, tok.Encode("the cafe\u0301 <s> 123\n", true))
 		}
 	})
 }

@@ -18,7 +18,8 @@ func (t *Tokenizer) Stream(skipSpecial bool) *Stream {
 }
 
 // Push takes the next id and returns the text that became certain: later ids
-// cannot change it. An unfinished character of at most 3 bytes is held back.
+// cannot change it. What may be held back is an unfinished character, a run of
+// byte tokens, and what the decoder treats otherwise at the end of a text.
 func (s *Stream) Push(id eft.Token) string {
 	s.out = s.push(s.out[:0], id)
 	return string(s.out)
@@ -34,8 +35,8 @@ func (s *Stream) push(dst []byte, id eft.Token) []byte {
 	return s.decoding.push(dst, token)
 }
 
-// Flush ends the text and returns what was held back: U+FFFD for an unfinished
-// character. A Push after it starts the next text.
+// Flush ends the text and returns what was held back, with U+FFFD for an
+// unfinished character. A Push after it starts the next text.
 func (s *Stream) Flush() string {
 	s.out = s.decoding.flush(s.out[:0])
 	return string(s.out)

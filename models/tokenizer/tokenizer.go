@@ -92,8 +92,9 @@ func (t *Tokenizer) Decode(ids []eft.Token, skipSpecial bool) string {
 	return string(s.decoding.flush(out))
 }
 
-// Vocabulary gives the bytes of every id as decoding joins them; a special
-// token's are its content.
+// Vocabulary gives the bytes of every id as decoding joins them within a text:
+// " the" for "▁the", one byte for "<0x0A>". An added token's are its content,
+// normalised or not.
 func (t *Tokenizer) Vocabulary() *eft.Vocabulary { return t.vocabulary }
 
 // Special says whether id is a special token.
