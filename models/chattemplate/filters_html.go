@@ -182,8 +182,12 @@ type linker struct {
 	schemes   []string
 }
 
-// linkerSteps are what making a linker costs.
-const linkerSteps = 1000
+// linkerSteps are what making a linker costs, and linkSteps what looking at a
+// character of a word does.
+const (
+	linkerSteps = 50_000
+	linkSteps   = 50
+)
 
 func newLinker() *linker {
 	const w = `[\pL\pN_%-]`
@@ -233,7 +237,7 @@ func filterURLize(r *render, of value, a arguments) (value, error) {
 		if end < 0 {
 			end = len(s)
 		}
-		if err := r.step(end + 1); err != nil {
+		if err := r.step(linkSteps * (end + 1)); err != nil {
 			return nil, err
 		}
 		blanks := len(s[end:]) - len(strings.TrimLeftFunc(s[end:], isSpace))

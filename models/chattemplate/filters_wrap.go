@@ -1,6 +1,7 @@
 package chattemplate
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -108,7 +109,9 @@ func (w wrapper) breakAt(word []rune, space int) int {
 	return space
 }
 
-func isBlank(chunk []rune) bool { return strip(string(chunk), nil) == "" }
+func isBlank(chunk []rune) bool {
+	return !slices.ContainsFunc(chunk, func(c rune) bool { return !isSpace(c) })
+}
 
 func isWrapSpace(c rune) bool { return c == ' ' || c >= '\t' && c <= '\r' }
 
