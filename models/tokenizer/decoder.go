@@ -42,15 +42,19 @@ func newDecoder(raw json.RawMessage) (*decoder, error) {
 	}
 	d := &decoder{}
 	fused := false // all tokens have become one
+	var growth []int
 	for _, c := range list {
 		stage, err := c.decoderStage(fused)
 		if err != nil {
 			return nil, err
 		}
 		fused = fused || c.kind == "Fuse" || c.kind == "ByteLevel"
+		if g, ok := stage.(interface{ growth() int }); ok {
+			growth = append(growth, g.growth())
+		}
 		d.stages = append(d.stages, stage)
 	}
-	return d, nil
+	return d, c.checkGrowth(growth)
 }
 
 // decoderStage interprets one stage. Some have a form of their own for the one
@@ -70,10 +74,11 @@ func (c component) decoderStage(fused bool) (decoderStage, error) {
 		if err != nil {
 			return nil, err
 		}
+		r := replace{m, content}
 		if l, ok := m.(literal); ok && fused {
-			return replaceRunning{string(l), content}, nil
+			return replaceRunning{r, string(l)}, nil
 		}
-		return eachToken(func() tokenDecoding { return replaceToken{replace{m, content}} }), nil
+		return replaceEach{r, eachToken(func() tokenDecoding { return replaceToken{r} })}, nil
 	case "Metaspace":
 		m, err := c.metaspace()
 		return eachToken(func() tokenDecoding { return &unspace{metaspace: m} }), err
@@ -167,6 +172,12 @@ type tokenDecoding interface {
 
 // eachToken makes a stage of a function that starts a tokenDecoding.
 type eachToken func() tokenDecoding
+
+// replaceEach is Replace on each token.
+type replaceEach struct {
+	replace
+	eachToken
+}
 
 func (f eachToken) open(next sink) sink        { return &gathering{stage: f(), next: next} }
 func (f eachToken) middle(token string) string { return f().middle(token) }

@@ -87,6 +87,9 @@ func templateOf(single ...any) object {
 
 var level = object{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true}
 
+// swell makes a letter 20 times longer.
+var swell = object{"type": "Replace", "pattern": object{"String": "a"}, "content": strings.Repeat("a", 20)}
+
 var refusals = map[string]refusal{
 	"an unknown field of the file":      {set("surprise", 1), "", "surprise"},
 	"no model":                          {set("model", nil), "model", "missing"},
@@ -160,6 +163,8 @@ var refusals = map[string]refusal{
 	"Prepend of nothing":                {set("normalizer", object{"type": "Prepend", "prepend": ""}), "normalizer", "empty"},
 	"Strip without its fields":          {set("normalizer", object{"type": "Strip"}), "normalizer", "missing"},
 	"BertNormalizer without its fields": {set("normalizer", object{"type": "BertNormalizer"}), "normalizer", "missing"},
+	"Replaces that multiply":            {set("normalizer", sequence("normalizers", swell, swell, swell)), "normalizer", "times longer"},
+	"decoders that multiply":            {set("decoder", sequence("decoders", swell, swell, swell)), "decoder", "times longer"},
 	"Replace without content":           {set("normalizer", object{"type": "Replace", "pattern": object{"String": "a"}}), "normalizer", "content"},
 	"a Sequence of no normalizers":      {set("normalizer", sequence("normalizers", 1)), "normalizer.normalizers[0]", "not an object"},
 	"a normalizer's unknown list":       {set("normalizer", sequence("x")), "normalizer", `"x"`},

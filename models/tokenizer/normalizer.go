@@ -27,14 +27,18 @@ func newNormalizer(raw json.RawMessage) (normalizers, error) {
 		return nil, err
 	}
 	var list normalizers
+	var growth []int
 	for _, stage := range stages {
 		n, err := stage.normalizer()
 		if err != nil {
 			return nil, err
 		}
+		if r, ok := n.(replace); ok {
+			growth = append(growth, r.growth())
+		}
 		list = append(list, n)
 	}
-	return list, nil
+	return list, c.checkGrowth(growth)
 }
 
 // normalizer interprets one stage.

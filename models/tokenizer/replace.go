@@ -44,6 +44,30 @@ func (r replace) head(text string, n int) int {
 	return out
 }
 
+// growth is how many times longer a text can become.
+func (r replace) growth() int {
+	least := 1
+	if l, ok := r.matcher.(literal); ok {
+		least = len(l)
+	}
+	return max(1, (len(r.content)+least-1)/least)
+}
+
+// mostGrowth bounds what the Replaces of a file can make of a text together:
+// each could double what the one before has made.
+const mostGrowth = 1 << 10
+
+// checkGrowth refuses c if factors multiply to more than mostGrowth.
+func (c component) checkGrowth(factors []int) error {
+	product := 1
+	for _, f := range factors {
+		if product *= min(f, mostGrowth+1); product > mostGrowth {
+			return c.refuse("its Replaces together can make a text more than %d times longer", mostGrowth)
+		}
+	}
+	return nil
+}
+
 // replacement reads the component Replace.
 func (c component) replacement() (matcher, string, error) {
 	var f struct {

@@ -97,7 +97,10 @@ func (c component) stripDecoder(fused bool) (decoderStage, error) {
 }
 
 // replaceRunning is Replace behind Fuse.
-type replaceRunning struct{ old, content string }
+type replaceRunning struct {
+	replace
+	old string
+}
 
 func (r replaceRunning) open(next sink) sink { return &replacingRunning{replaceRunning: r, next: next} }
 

@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"sync"
@@ -139,6 +140,47 @@ func TestVocabularyJoinsToDecodedText(t *testing.T) {
 	}
 	if _, ok := loadFamily(t, "gpt2").ID("no such token"); ok {
 		t.Error("an unknown content has an id")
+	}
+}
+
+func TestFilesOfOneFamilyHaveOneFingerprint(t *testing.T) {
+	variant := func(edit func(file object)) string {
+		var file object
+		if err := json.Unmarshal(readFamily(t, "llama2"), &file); err != nil {
+			t.Fatal(err)
+		}
+		edit(file)
+		data, err := json.Marshal(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tok, err := Load(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tok.Vocabulary().Fingerprint()
+	}
+	base := loadFamily(t, "llama2").Vocabulary()
+	if got := string(base.Piece(278)) + string(base.Piece(13)); got != " the\n" {
+		t.Errorf("the pieces of ▁the and <0x0A> are %q", got)
+	}
+	same := variant(func(file object) {
+		// As newer files have it: Metaspace instead of Prepend and Replace.
+		file["normalizer"] = nil
+		file["pre_tokenizer"] = object{"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": false}
+		for _, a := range file["added_tokens"].([]any) {
+			a.(object)["normalized"] = !a.(object)["normalized"].(bool)
+		}
+	})
+	if same != base.Fingerprint() {
+		t.Error("the newer form of the file has another fingerprint")
+	}
+	other := variant(func(file object) {
+		ids := file["model"].(object)["vocab"].(object)
+		ids["▁the"], ids["▁of"] = ids["▁of"], ids["▁the"]
+	})
+	if other == base.Fingerprint() {
+		t.Error("two tokens changed places and the fingerprint is the same")
 	}
 }
 
