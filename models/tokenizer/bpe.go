@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"encoding/json"
 	"sync"
 
 	"github.com/graft-gateway/graft/eft"
@@ -95,14 +96,14 @@ type bpeFields struct {
 	FuseUnknown  *bool   `json:"fuse_unk"`
 	ByteFallback *bool   `json:"byte_fallback"`
 	IgnoreMerges *bool   `json:"ignore_merges"`
-	Vocab        vocab
-	Merges       merges
+	Vocab        vocab   `json:"-"`
+	Merges       merges  `json:"-"`
 }
 
 // bpe reads the model BPE.
 func (c component) bpe(bytewise bool) (loadedModel, error) {
 	var f bpeFields
-	if err := c.read(&f); err != nil {
+	if err := c.readLarge(&f, map[string]json.Unmarshaler{"vocab": &f.Vocab, "merges": &f.Merges}); err != nil {
 		return loadedModel{}, err
 	}
 	if f.Vocab == nil || f.Merges == nil {

@@ -70,6 +70,33 @@ func (c component) read(v any) error {
 	return c.refuse("%v", err)
 }
 
+// readLarge is read for a model: the fields in large, which are most of the
+// file, are taken out and read on their own instead of being looked through once
+// more for each of the layers of encoding/json.
+func (c component) readLarge(v any, large map[string]json.Unmarshaler) error {
+	scan := cursor{text: string(c.raw)}
+	fields, err := scan.fields()
+	if err != nil {
+		return c.refuse("%v", err)
+	}
+	for name, target := range large {
+		raw, ok := fields[name]
+		if !ok {
+			continue
+		}
+		if err := target.UnmarshalJSON(raw); err != nil {
+			return c.refuse("%v", err)
+		}
+		delete(fields, name)
+	}
+	rest, err := json.Marshal(fields)
+	if err != nil {
+		return c.refuse("%v", err)
+	}
+	c.raw = rest
+	return c.read(v)
+}
+
 // strictly decodes raw into v, which must have a field for every key.
 func strictly(raw json.RawMessage, v any) error {
 	d := json.NewDecoder(bytes.NewReader(raw))

@@ -76,6 +76,57 @@ func (c *cursor) id() (eft.Token, error) {
 	return eft.Token(n), nil
 }
 
+// value steps over a value of any kind and returns its text.
+func (c *cursor) value() string {
+	first := c.next()
+	start := c.at
+	for depth := 0; c.at < len(c.text); c.at++ {
+		switch c.text[c.at] {
+		case '"':
+			for c.at++; c.text[c.at] != '"'; c.at++ {
+				if c.text[c.at] == '\\' {
+					c.at++
+				}
+			}
+		case '{', '[':
+			depth++
+			continue
+		case '}', ']':
+			depth--
+		default:
+			// A number or a word ends where something else begins.
+			if first != '"' && depth == 0 && strings.IndexByte(" \t\r\n,", c.text[c.at]) >= 0 {
+				return c.text[start:c.at]
+			}
+			continue
+		}
+		if depth < 0 {
+			return c.text[start:c.at] // the end of what the value stands in
+		}
+		if depth == 0 {
+			c.at++
+			return c.text[start:c.at]
+		}
+	}
+	return c.text[start:]
+}
+
+// fields lists the texts of an object's values by key.
+func (c *cursor) fields() (map[string]json.RawMessage, error) {
+	if !c.accept('{') {
+		return nil, fmt.Errorf("%s where an object should be", c.rest())
+	}
+	out := map[string]json.RawMessage{}
+	for !c.accept('}') {
+		key, err := c.str()
+		if err != nil {
+			return nil, err
+		}
+		out[key] = json.RawMessage(c.value())
+	}
+	return out, nil
+}
+
 // rest is the beginning of what comes next, for messages.
 func (c *cursor) rest() string {
 	return strconv.Quote(c.text[c.at:min(c.at+20, len(c.text))])

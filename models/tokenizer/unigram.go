@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"sync"
@@ -147,11 +148,11 @@ func (m *unigram) appendUnknown(dst []eft.Token, text string) []eft.Token {
 func (c component) unigram() (loadedModel, error) {
 	var f struct {
 		Type         string
-		Unknown      *int `json:"unk_id"`
-		Vocab        scoredVocab
-		ByteFallback bool `json:"byte_fallback"`
+		Unknown      *int        `json:"unk_id"`
+		Vocab        scoredVocab `json:"-"`
+		ByteFallback bool        `json:"byte_fallback"`
 	}
-	if err := c.read(&f); err != nil {
+	if err := c.readLarge(&f, map[string]json.Unmarshaler{"vocab": &f.Vocab}); err != nil {
 		return loadedModel{}, err
 	}
 	if len(f.Vocab.tokens) == 0 {

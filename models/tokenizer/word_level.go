@@ -1,6 +1,10 @@
 package tokenizer
 
-import "github.com/graft-gateway/graft/eft"
+import (
+	"encoding/json"
+
+	"github.com/graft-gateway/graft/eft"
+)
 
 // wordLevel knows whole pieces only.
 type wordLevel struct {
@@ -19,10 +23,10 @@ func (m *wordLevel) tokenize(dst []eft.Token, piece string) []eft.Token {
 func (c component) wordLevel() (loadedModel, error) {
 	var f struct {
 		Type    string
-		Vocab   vocab
+		Vocab   vocab   `json:"-"`
 		Unknown *string `json:"unk_token"`
 	}
-	if err := c.read(&f); err != nil {
+	if err := c.readLarge(&f, map[string]json.Unmarshaler{"vocab": &f.Vocab}); err != nil {
 		return loadedModel{}, err
 	}
 	if f.Vocab == nil || f.Unknown == nil {

@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"encoding/json"
 	"unicode/utf8"
 
 	"github.com/graft-gateway/graft/eft"
@@ -51,9 +52,9 @@ func (c component) wordPiece() (loadedModel, error) {
 		Unknown *string `json:"unk_token"`
 		Prefix  *string `json:"continuing_subword_prefix"`
 		Longest *int    `json:"max_input_chars_per_word"`
-		Vocab   vocab
+		Vocab   vocab   `json:"-"`
 	}
-	if err := c.read(&f); err != nil {
+	if err := c.readLarge(&f, map[string]json.Unmarshaler{"vocab": &f.Vocab}); err != nil {
 		return loadedModel{}, err
 	}
 	if f.Unknown == nil || f.Prefix == nil || f.Longest == nil || f.Vocab == nil {
