@@ -59,9 +59,9 @@ func (g golden) route() string {
 	return "demo"
 }
 
-// greedy returns the ids that the gateway generates for a case, and the log-probs of
-// the whole vocabulary at each position if rows is set.
-func (g golden) greedy(t *testing.T, tokens int, top int) (ids []int, rows []map[string]float64) {
+// greedy returns the ids that a gateway's route generates for a case, and the best
+// log-probs at each position, as many as top says.
+func (g golden) greedy(t *testing.T, url, route string, tokens, top int) (ids []int, rows []map[string]float64) {
 	t.Helper()
 	answer, err := ask[struct {
 		Choices []struct {
@@ -70,8 +70,8 @@ func (g golden) greedy(t *testing.T, tokens int, top int) (ids []int, rows []map
 				Top    []map[string]float64 `json:"top_logprobs"`
 			}
 		}
-	}](shared.url, "/v1/completions", object{
-		"model": g.route(), "prompt": g.PromptIDs, "max_tokens": tokens, "temperature": 0, "logprobs": top,
+	}](url, "/v1/completions", object{
+		"model": route, "prompt": g.PromptIDs, "max_tokens": tokens, "temperature": 0, "logprobs": top,
 		"return_tokens_as_token_ids": true, "tuning": object{"strength": g.Strength},
 	})
 	if err != nil {
@@ -92,7 +92,7 @@ func TestRowsAndTokensAreThoseOfPyTorch(t *testing.T) {
 	cases := goldenCases(t)
 	compared, nearTies, rowsCompared, worst := 0, 0, 0, 0.0
 	for _, c := range cases {
-		got, _ := c.greedy(t, len(c.Tokens), 0)
+		got, _ := c.greedy(t, shared.url, c.route(), len(c.Tokens), 0)
 		for i, want := range c.Tokens {
 			if i < len(got) && got[i] == want {
 				compared++
@@ -108,7 +108,7 @@ func TestRowsAndTokensAreThoseOfPyTorch(t *testing.T) {
 		if len(c.Rows) == 0 {
 			continue
 		}
-		_, rows := c.greedy(t, len(c.Rows), len(c.Rows[0]))
+		_, rows := c.greedy(t, shared.url, c.route(), len(c.Rows), len(c.Rows[0]))
 		for i := range rows {
 			rowsCompared++
 			for id, want := range c.Rows[i] {
