@@ -87,6 +87,12 @@ def furthest(rows, others):
     return max(float(np.abs(x - y).max()) for x, y in zip(rows, others))
 
 
+def quantised(path):
+    """Whether a graph has weights in 8 or 4 bits."""
+    return any(n.op_type in ("MatMulNBits", "MatMulBnb4", "MatMulInteger", "GatherBlockQuantized", "DequantizeLinear")
+               for n in onnx.load(path, load_external_data=False).graph.node)
+
+
 # Weights of a file, dequantised
 
 def blocks(graph, node):

@@ -57,15 +57,15 @@ def compare(name, kind, folder, keep):
     for suffix, path in graphs(folder).items():
         whole, steps = golden.runtime(path), golden.runtime(path, 1)
         shown = f"{name} {kind}{suffix}: whole {golden.furthest(whole, truth):.2g}, steps {golden.furthest(steps, truth):.2g}"
-        products, tables = golden.dequantised(path)
-        if products or tables:
-            model = architectures.build(name)
-            count = golden.replace(model, products, tables)
-            nearer = golden.pytorch(model)
-            shown += f"; {count} weights dequantised: whole {golden.furthest(whole, nearer):.2g}, steps {golden.furthest(steps, nearer):.2g}"
-            golden.write(keep / f"golden-{kind}{suffix}.json.gz", whole=whole, steps=steps, pytorch=nearer)
-        elif suffix == "_bnb4" or "bnb4" in kind:
-            golden.write(keep / f"golden-{kind}{suffix}.json.gz", whole=whole, steps=steps)
+        if golden.quantised(path):
+            truths = {"whole": whole, "steps": steps}
+            products, tables = golden.dequantised(path)
+            if products or tables:  # not of every kind of quantisation
+                model = architectures.build(name)
+                count = golden.replace(model, products, tables)
+                truths["pytorch"] = near = golden.pytorch(model)
+                shown += f"; {count} weights dequantised: whole {golden.furthest(whole, near):.2g}, steps {golden.furthest(steps, near):.2g}"
+            golden.write(keep / f"golden-{kind}{suffix}.json.gz", **truths)
         print(shown, flush=True)
 
 
