@@ -1,6 +1,7 @@
 package models
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ type config struct {
 	architecture string            // as LlamaForCausalLM; empty if the folder does not say
 	kind         string            // as llama; empty if the folder does not say
 	graph        string            // the graph's file, where the folder names one
+	shortened    int               // the context that the folder tells, where context is less; 0 otherwise
 }
 
 // modelConfig is a config.json. Models of several parts keep the language model's
@@ -35,7 +37,33 @@ type modelConfig struct {
 	SeqLength             int `json:"seq_length"`              // ChatGLM, BLOOM
 	NCtx                  int `json:"n_ctx"`
 
+	RopeScaling          *ropeScaling `json:"rope_scaling"`
+	RopeParameters       *ropeScaling `json:"rope_parameters"` // as transformers 5 writes it
+	OriginalMaxPositions int          `json:"original_max_position_embeddings"`
+
 	Text *modelConfig `json:"text_config"`
+}
+
+// ropeScaling is how a model stretches its rotary tables over long texts.
+type ropeScaling struct {
+	RopeType             string `json:"rope_type"`
+	Type                 string `json:"type"` // before it was called rope_type
+	OriginalMaxPositions int    `json:"original_max_position_embeddings"`
+}
+
+// switches is the length at which a model goes over to other rotary tables, 0 if it
+// never does. Keys of earlier tokens keep the first tables' angles, so that beyond it
+// a row would depend on how its text was cut into runs.
+func (c *modelConfig) switches() int {
+	for _, r := range []*ropeScaling{c.RopeParameters, c.RopeScaling} {
+		if r != nil && slices.Contains([]string{"longrope", "su"}, cmp.Or(r.RopeType, r.Type)) {
+			return cmp.Or(r.OriginalMaxPositions, c.OriginalMaxPositions)
+		}
+	}
+	if c.Text != nil {
+		return c.Text.switches()
+	}
+	return 0
 }
 
 // context is the first that is given.
@@ -103,11 +131,9 @@ func (f Folder) config(t *tokenizer.Tokenizer) (config, error) {
 	if len(model.Architectures) > 0 {
 		c.architecture = model.Architectures[0]
 	}
-	if c.kind == "" {
-		c.kind = genai.Model.Type
-	}
-	if c.context == 0 {
-		c.context = genai.Model.Context
+	c.kind, c.context = cmp.Or(c.kind, genai.Model.Type), cmp.Or(c.context, genai.Model.Context)
+	if at := model.switches(); at > 0 && at < c.context {
+		c.context, c.shortened = at, c.context
 	}
 	if t != nil {
 		c.setEnds(t, generation.EOS, model.ends(), genai.Model.EOS)
@@ -141,17 +167,10 @@ func (c *config) notes() []string {
 	if len(c.strays) > 0 {
 		notes = append(notes, fmt.Sprintf("eos_token_id names %v, which are not in the vocabulary and end no text", c.strays))
 	}
-	if len(c.ends) == 0 {
-		notes = append(notes, "it has no end token: texts go on to the most tokens that are asked for; name one as eos_token_id in generation_config.json")
+	if c.shortened > 0 {
+		notes = append(notes, fmt.Sprintf("its rotary tables change after %d tokens (longrope), beyond which rows depend on how a text was cut into runs: texts end there, not at %d", c.context, c.shortened))
 	}
 	return notes
-}
-
-func firstOf(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // idSet is an id or a list of ids.

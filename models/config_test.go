@@ -37,10 +37,13 @@ func TestConfigurationsOfManyExporters(t *testing.T) {
 		"language model in": {map[string]string{"config.json": `{"model_type": "gemma3", "text_config": {"max_position_embeddings": 77, "eos_token_id": [1, 2]}}`, "generation_config.json": ""}, 77, []eft.Token{1, 2}, "gemma3"},
 		"genai alone": {map[string]string{"config.json": "", "generation_config.json": "",
 			"genai_config.json": `{"model": {"type": "qwen2", "context_length": 55, "eos_token_id": [0, 3]}}`}, 55, []eft.Token{0, 3}, "qwen2"},
-		"generation before model": {map[string]string{"config.json": `{"max_position_embeddings": 10, "eos_token_id": 5}`, "generation_config.json": `{"eos_token_id": [7, 7, 6]}`}, 10, []eft.Token{7, 6}, ""},
-		"null is absent":          {map[string]string{"config.json": `{"max_position_embeddings": 10, "eos_token_id": 5}`, "generation_config.json": `{"eos_token_id": null}`}, 10, []eft.Token{5}, ""},
-		"end only in tokenizer":   {map[string]string{"config.json": none, "generation_config.json": "", "special_tokens_map.json": `{"eos_token": {"content": "<|endoftext|>"}}`, "tokenizer_config.json": ""}, 0, []eft.Token{0}, "llama"},
-		"ends beyond vocabulary":  {map[string]string{"generation_config.json": `{"eos_token_id": [99999, 1, -1]}`}, 2048, []eft.Token{1}, "llama"},
+		"generation before model":    {map[string]string{"config.json": `{"max_position_embeddings": 10, "eos_token_id": 5}`, "generation_config.json": `{"eos_token_id": [7, 7, 6]}`}, 10, []eft.Token{7, 6}, ""},
+		"longrope":                   {map[string]string{"config.json": `{"max_position_embeddings": 100, "original_max_position_embeddings": 40, "rope_scaling": {"type": "longrope"}}`}, 40, []eft.Token{2, 0}, ""},
+		"longrope of transformers 5": {map[string]string{"config.json": `{"max_position_embeddings": 100, "rope_parameters": {"rope_type": "longrope", "original_max_position_embeddings": 30}}`}, 30, []eft.Token{2, 0}, ""},
+		"another scaling":            {map[string]string{"config.json": `{"max_position_embeddings": 100, "rope_scaling": {"rope_type": "llama3", "original_max_position_embeddings": 30}}`}, 100, []eft.Token{2, 0}, ""},
+		"null is absent":             {map[string]string{"config.json": `{"max_position_embeddings": 10, "eos_token_id": 5}`, "generation_config.json": `{"eos_token_id": null}`}, 10, []eft.Token{5}, ""},
+		"end only in tokenizer":      {map[string]string{"config.json": none, "generation_config.json": "", "special_tokens_map.json": `{"eos_token": {"content": "<|endoftext|>"}}`, "tokenizer_config.json": ""}, 0, []eft.Token{0}, "llama"},
+		"ends beyond vocabulary":     {map[string]string{"generation_config.json": `{"eos_token_id": [99999, 1, -1]}`}, 2048, []eft.Token{1}, "llama"},
 	} {
 		m, err := read(InMemory(name, spoil(t, "small", c.files)))
 		if err != nil {
@@ -57,7 +60,7 @@ func TestNotesTellWhatDoesNotHinder(t *testing.T) {
 	for text, want := range map[string][]string{
 		`{"eos_token_id": [1]}`:        nil,
 		`{"eos_token_id": [1, 99999]}`: {"eos_token_id names [99999]"},
-		`{"eos_token_id": 99999}`:      {"eos_token_id names [99999]", "no end token"},
+		`{"eos_token_id": 99999}`:      {"eos_token_id names [99999]"},
 	} {
 		m, err := read(InMemory("small", spoil(t, "small", map[string]string{"generation_config.json": text})))
 		if err != nil {
@@ -73,6 +76,16 @@ func TestNotesTellWhatDoesNotHinder(t *testing.T) {
 				t.Errorf("%s: note %q, want %q", text, notes[i], want[i])
 			}
 		}
+	}
+}
+
+func TestAShortenedContextIsNoted(t *testing.T) {
+	m, err := read(InMemory("phi", spoil(t, "small", map[string]string{"config.json": `{"max_position_embeddings": 100, "original_max_position_embeddings": 40, "rope_scaling": {"type": "su"}}`})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if notes := strings.Join(m.Notes(), "; "); !strings.Contains(notes, "after 40 tokens (longrope)") || !strings.Contains(notes, "not at 100") {
+		t.Errorf("notes %q", notes)
 	}
 }
 

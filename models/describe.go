@@ -1,6 +1,7 @@
 package models
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,8 +25,8 @@ type Description struct {
 	ModelType    string // as llama
 	Context      int
 	Ends         []eft.Token
-	Strays       []eft.Token // end tokens that the folder names and the vocabulary lacks
-	Template     string      // the file that the chat template is in; empty if there is none
+	Template     string   // the file that the chat template is in; empty if there is none
+	Notes        []string // as [Model.Notes]
 
 	Facts        onnx.Facts    // of the graph
 	Rows         int           // how many ids it scores
@@ -85,7 +86,7 @@ func (m *Model) describe() Description {
 	d := Description{
 		Name: m.name, Graph: m.graph, model: m,
 		Architecture: m.config.architecture, ModelType: m.config.kind, Context: m.config.context,
-		Ends: m.config.ends, Strays: m.config.strays,
+		Ends: m.config.ends, Notes: m.Notes(),
 	}
 	if m.template != nil {
 		d.Template = m.folder.templateFile()
@@ -105,7 +106,7 @@ func Inspect(env *onnx.Environment, folder Folder, o Options) Description {
 	d.Template = in.template
 	switch {
 	case err != nil:
-		in.fault(PartGraph, firstOf(file, o.Graph), err)
+		in.fault(PartGraph, cmp.Or(file, o.Graph), err)
 	case env != nil:
 		in.open(env, source, o, &d)
 	case folder.pointer(file):

@@ -43,7 +43,7 @@ func TestALoadedModelIsDescribed(t *testing.T) {
 	if d.Name != "small" || d.Graph != "model.onnx" || d.Architecture != "LlamaForCausalLM" || d.ModelType != "llama" || d.Template != "chat_template.jinja" {
 		t.Errorf("%+v", d)
 	}
-	if d.Context != 100 || d.Rows != 1024 || !slices.Equal(d.Ends, []eft.Token{2, 0}) || d.Strays != nil || d.Faults != nil || d.Provider == "" {
+	if d.Context != 100 || d.Rows != 1024 || !slices.Equal(d.Ends, []eft.Token{2, 0}) || d.Notes != nil || d.Faults != nil || d.Provider == "" {
 		t.Errorf("%+v", d)
 	}
 	// config.json: 2 layers, 3 heads of 16 numbers, keys and values in float32.

@@ -78,7 +78,7 @@ func (m *Model) setContext(asked int) error {
 	case known > 0 && asked > known:
 		return fmt.Errorf("model %s has a context of %d tokens, %d are asked for", m.name, known, asked)
 	case asked > 0:
-		m.config.context = asked
+		m.config.context, m.config.shortened = asked, 0
 	}
 	return nil
 }

@@ -23,10 +23,7 @@ func faults(list []models.Fault) []doctor.Fault {
 func describe(out *doctor.Model, d *models.Description) {
 	out.Graph, out.Architecture, out.ModelType, out.Context = d.Graph, d.Architecture, d.ModelType, d.Context
 	out.Provider, out.ProviderNote = string(d.Provider), d.ProviderNote
-	out.EndTokens, out.Serves = tokens(d, d.Ends), append([]string{}, out.Serves...)
-	for _, id := range d.Strays {
-		out.Strays = append(out.Strays, int(id))
-	}
+	out.EndTokens, out.Serves, out.Remarks = tokens(d, d.Ends), append([]string{}, out.Serves...), d.Notes
 	if f := d.Facts; d.Rows > 0 {
 		out.Notes = f.Notes
 		out.Layers, out.Parameters, out.DType, out.KVStrategy = f.Layers, f.Parameters, f.Weights, string(f.Strategy)

@@ -53,11 +53,7 @@ func (s *serve) Run(ctx context.Context, log *slog.Logger) (err error) {
 		return err
 	}
 	tellProviders(log, wiring, env.Providers())
-	for _, m := range wiring.order {
-		for _, note := range m.Notes() {
-			log.Warn("model", "model", m.Name(), "note", note)
-		}
-	}
+	tellNotes(log, wiring, routes)
 	server := gateway.New(gateway.Config{
 		Routes: routes, Keys: keys(config.KeysEnv), Log: log, Metrics: registry(env, wiring),
 		Limits: gateway.Limits{
@@ -79,6 +75,20 @@ func providers(w *wiring) string {
 		}
 	}
 	return strings.Join(seen, ",")
+}
+
+// tellNotes warns of what hinders no model and may surprise whoever calls it.
+func tellNotes(log *slog.Logger, w *wiring, routes []*gateway.Route) {
+	for _, m := range w.order {
+		for _, note := range m.Notes() {
+			log.Warn("about a model", "model", m.Name(), "note", note)
+		}
+	}
+	for _, r := range routes {
+		if len(r.Ends) == 0 {
+			log.Warn("no end token: texts go on to the most tokens that are asked for; name one as eos_token_id in generation_config.json", "route", r.Name)
+		}
+	}
 }
 
 // tellProviders warns of models that run on the CPU although the library could use a

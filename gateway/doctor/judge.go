@@ -25,8 +25,8 @@ func (m *Model) judge(runtime *Runtime) {
 		}
 		add(level, "end tokens", "it has none: texts go on to the most tokens that are asked for", "name one as eos_token_id in generation_config.json")
 	}
-	if len(m.Strays) > 0 {
-		add(Remark, "end tokens", fmt.Sprintf("eos_token_id names %v, which are not in the vocabulary and end no text", m.Strays), "")
+	for _, remark := range m.Remarks {
+		add(Remark, "configuration", remark, "")
 	}
 	m.judgeTemplate(add)
 	for _, difference := range m.Others {

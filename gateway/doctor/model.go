@@ -31,7 +31,7 @@ type Model struct {
 	Loaded  bool     `json:"-"`
 	Chatted bool     `json:"-"` // a route speaks with its template
 	Speaks  bool     `json:"-"` // texts of a route end with its end tokens
-	Strays  []int    `json:"-"` // end tokens that are not in the vocabulary
+	Remarks []string `json:"-"` // on what its folder configures
 	Others  []string `json:"-"` // how its vocabulary differs from another folder's
 	Faults  []Fault  `json:"-"`
 }
