@@ -85,7 +85,7 @@ func (d *download) present(ctx context.Context) (Outcome, error) {
 		return "", fmt.Errorf("%s in %s is a symbolic link, through which nothing is written: remove it, or choose another folder with --to", name, d.root.Name())
 	case !info.Mode().IsRegular():
 		return "", fmt.Errorf("%s in %s is no file: remove it, or choose another folder with --to", name, d.root.Name())
-	case info.Size() != d.wanted.Size:
+	case info.Size() != d.wanted.Size || d.wanted.Digest == "":
 		return Replaced, nil
 	}
 	f, err := d.root.Open(name)
@@ -123,7 +123,8 @@ func (d *download) open(ctx context.Context) error {
 		f.Close()
 		return d.disk(err)
 	}
-	if d.have > d.wanted.Size {
+	d.whole = d.wanted.Digest == "" // pieces could be of different contents
+	if d.have > d.wanted.Size || d.whole && d.have > 0 {
 		d.have = 0
 		d.observer.Begin(d.wanted, 0)
 		return d.restart()
@@ -162,7 +163,7 @@ func (d *download) fetch(ctx context.Context) error {
 			return d.named(err)
 		}
 	}
-	if got := sum(d.running); got != d.wanted.Digest {
+	if got := sum(d.running); got != d.wanted.Digest && d.wanted.Digest != "" {
 		return &MismatchError{d.wanted, got}
 	}
 	return nil

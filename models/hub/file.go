@@ -53,8 +53,15 @@ func (d Digest) hasher(size int64) hash.Hash {
 func sum(h hash.Hash) Digest { return Digest(hex.EncodeToString(h.Sum(nil))) }
 
 // incomplete is the name that a file has while it grows. It holds the hash: under it
-// lies the beginning of this content or nothing of use.
-func (f File) incomplete() string { return f.Path + "." + string(f.Digest[:16]) + incompleteSuffix }
+// lies the beginning of this content or nothing of use. Without a hash the name says
+// nothing, and what lies under it is of no use.
+func (f File) incomplete() string {
+	mark := strings.Repeat("0", 16)
+	if f.Digest != "" {
+		mark = string(f.Digest[:16])
+	}
+	return f.Path + "." + mark + incompleteSuffix
+}
 
 const incompleteSuffix = ".incomplete"
 

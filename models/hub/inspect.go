@@ -37,7 +37,7 @@ func (h *Hub) complete(ctx context.Context, l *Listing) error {
 // wanted tells names that Variants and Plan look at.
 func wanted(name string) bool {
 	base := path.Base(name)
-	return strings.Contains(base, ".onnx") || strings.HasSuffix(base, ".data") || companion(base)
+	return strings.Contains(base, ".onnx") || strings.HasSuffix(base, ".data") || strings.HasSuffix(base, ".jinja") || companion(base)
 }
 
 // head asks for a file's size and hash. For a large file they are told by the redirect
@@ -76,11 +76,11 @@ func headFile(name string, response *http.Response) (File, error) {
 	if response.StatusCode == http.StatusOK {
 		etag, size = cmp.Or(etag, response.Header.Get("ETag")), cmp.Or(size, response.Header.Get("Content-Length"))
 	}
-	digest, ok := parseDigest(etag)
 	var bytes int64
-	if _, err := fmt.Sscan(size, &bytes); err != nil || bytes < 0 || !ok {
-		return File{}, backoff.Permanent(fmt.Errorf("%s: %s tells no size or no hash of it (size %q, ETag %q), so it could not be checked", name, response.Request.URL.Host, size, etag))
+	if _, err := fmt.Sscan(size, &bytes); err != nil || bytes < 0 {
+		return File{}, backoff.Permanent(fmt.Errorf("%s: %s tells no size of it (%q), so it could not be checked", name, response.Request.URL.Host, size))
 	}
+	digest, _ := parseDigest(etag) // a mirror's own ETags are no hashes; Pull notes it
 	return File{Path: name, Size: bytes, Digest: digest}, nil
 }
 

@@ -129,7 +129,7 @@ func decodeInfo(body []byte) (sha string, siblings []File, err error) {
 	if err := json.Unmarshal(body, &info); err != nil {
 		return "", nil, err
 	}
-	if !commit.MatchString(info.SHA) {
+	if info.SHA != "" && !commit.MatchString(info.SHA) {
 		return "", nil, fmt.Errorf("sha is %q, no commit", info.SHA)
 	}
 	for _, e := range info.Siblings {

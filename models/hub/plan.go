@@ -43,6 +43,11 @@ func companions() []string {
 
 func companion(base string) bool { return slices.Contains(companions(), base) }
 
+// extra tells the named chat templates of the model in home, such as tool_use.
+func extra(home, name string) bool {
+	return path.Dir(name) == path.Join(home, "additional_chat_templates") && path.Ext(name) == ".jinja"
+}
+
 // Plan says what a variant needs.
 func (l *Listing) Plan(v Variant) (Plan, error) {
 	p := Plan{Listing: l, Variant: v}
@@ -55,12 +60,25 @@ func (l *Listing) Plan(v Variant) (Plan, error) {
 	for _, name := range companions() {
 		if f, ok := l.file(path.Join(home, name)); ok {
 			p.Files = append(p.Files, f)
-		} else if name == "config.json" {
-			p.Notes = append(p.Notes, "the repository has no "+path.Join(home, name)+", which tells a model's context and end tokens: without it the folder cannot be served")
 		}
+	}
+	for _, f := range l.Files {
+		if extra(home, f.Path) {
+			p.Files = append(p.Files, f)
+		}
+	}
+	if !l.tellsContext(home) {
+		p.Notes = append(p.Notes, "the repository has neither config.json nor genai_config.json, which tell a model's context and end tokens: serving it needs context in the configuration")
 	}
 	p.Files = append(append(p.Files, v.Graph), v.Data...)
 	return p, nil
+}
+
+// tellsContext says whether a folder has one of the files that tell a model's context.
+func (l *Listing) tellsContext(home string) bool {
+	_, hub := l.file(path.Join(home, "config.json"))
+	_, genai := l.file(path.Join(home, "genai_config.json"))
+	return hub || genai
 }
 
 // home is the nearest folder above a graph that has a tokenizer. The Hub's folder

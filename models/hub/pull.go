@@ -64,6 +64,11 @@ func (h *Hub) Pull(ctx context.Context, p Plan, dir string, o Observer) (Result,
 		return result, onDisk(err, dir, p.Bytes())
 	}
 	defer root.Close()
+	for _, f := range p.Files {
+		if f.Digest == "" {
+			result.Notes = append(result.Notes, fmt.Sprintf("%s has no hash on %s: only its size is checked", f.Path, h.endpoint.Host))
+		}
+	}
 	unlock, err := lock(root)
 	if err != nil {
 		return result, err
@@ -159,7 +164,7 @@ func (h *Hub) unnamed(ctx context.Context, p Plan, root *os.Root, result *Result
 		if !ok || checkPath(path.Clean(location)) != nil {
 			return nil, fmt.Errorf("%s keeps weights in a file %q beside it, which %s does not have: the export is not complete, choose another with --variant", graph, location, p.Listing.Repository)
 		}
-		if f.Digest == "" {
+		if f.Digest == "" && f.Size == 0 {
 			if f, err = h.head(ctx, p.Listing, name); err != nil {
 				return nil, err
 			}

@@ -55,6 +55,29 @@ func TestAFolderIsFetchedOnce(t *testing.T) {
 	})
 }
 
+func TestFilesWithoutHashesAreFetchedWholeAndNoted(t *testing.T) {
+	inWorld(t, usual(), hub.Options{}, func(w *world) {
+		w.NoHashes, w.OwnETags = true, true
+		w.Break("onnx/model_q4f16.onnx", hubtest.Fault{Cut: 70_000})
+		result, err := w.pull(w.t.Context(), "q4f16")
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.holds(usual(), append([]string{"onnx/model_q4f16.onnx"}, companionsOfUsual...)...)
+		if got := w.ranges(); !slices.Equal(got, []string{"", ""}) {
+			w.t.Errorf("ranges %q: pieces could be of different contents", got)
+		}
+		if notes := strings.Join(result.Notes, "\n"); !strings.Contains(notes, "onnx/model_q4f16.onnx has no hash on hub.test:80: only its size is checked") {
+			w.t.Errorf("notes %q", notes)
+		}
+		// What is there cannot be told from another file of that size.
+		result, err = w.pull(w.t.Context(), "q4f16")
+		if err != nil || result.Files[0].How != hub.Replaced {
+			w.t.Errorf("the second time: %v, %v", err, result.Files)
+		}
+	})
+}
+
 func TestTransfersGoOnWhereTheyBroke(t *testing.T) {
 	const graph, size = "onnx/model_q4f16.onnx", 200_000
 	for name, c := range map[string]struct {

@@ -113,6 +113,8 @@ func TestAPlanIsTheGraphsFolder(t *testing.T) {
 			[]string{"config.json", "tokenizer.json", "onnx/model.onnx"}},
 		"onnx/ alone has all": {listed("README.md", "onnx/config.json", "onnx/tokenizer.json", "onnx/model.onnx"), "", "onnx", "model.onnx",
 			[]string{"onnx/config.json", "onnx/tokenizer.json", "onnx/model.onnx"}},
+		"named chat templates": {listed("config.json", "tokenizer.json", "model.onnx", "additional_chat_templates/tool_use.jinja", "additional_chat_templates/x.txt", "a/additional_chat_templates/b.jinja"), "", ".", "model.onnx",
+			[]string{"config.json", "tokenizer.json", "additional_chat_templates/tool_use.jinja", "model.onnx"}},
 		"a folder without a tokenizer": {listed("config.json", "tokenizer.json", "int4/model.onnx"), "", ".", "int4/model.onnx", []string{"config.json", "tokenizer.json", "int4/model.onnx"}},
 	} {
 		v, err := c.listing.Choose(c.variant)
@@ -139,7 +141,7 @@ func TestAModelWithoutATokenizerIsRefused(t *testing.T) {
 	if _, err := l.Plan(v); err == nil || !strings.Contains(err.Error(), "no tokenizer.json") || !strings.Contains(err.Error(), "save_pretrained") {
 		t.Error(err)
 	}
-	if p, err := listed("tokenizer.json", "model.onnx").Plan(v); err != nil || len(p.Notes) != 1 || !strings.Contains(p.Notes[0], "no config.json") {
+	if p, err := listed("tokenizer.json", "model.onnx").Plan(v); err != nil || len(p.Notes) != 1 || !strings.Contains(p.Notes[0], "neither config.json nor genai_config.json") {
 		t.Error(err, p.Notes)
 	}
 }

@@ -138,18 +138,26 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request, repo Repo, escaped
 	case !ok:
 		refuse(w, http.StatusNotFound, "EntryNotFound", "Entry not found")
 	case large(name):
-		w.Header().Set("X-Linked-Etag", `"`+repo.digest(name)+`"`)
+		w.Header().Set("X-Linked-Etag", s.etag(repo, name))
 		w.Header().Set("X-Linked-Size", strconv.Itoa(len(content)))
 		at := url.URL{Scheme: "http", Host: s.address[1], Path: "/" + repo.Name + "/" + repo.digest(name), RawQuery: url.Values{"file": {name}, "Signature": {"secret"}}.Encode()}
 		http.Redirect(w, r, at.String(), http.StatusFound)
 	case redirect:
-		w.Header().Set("X-Linked-Etag", `"`+repo.digest(name)+`"`)
+		w.Header().Set("X-Linked-Etag", s.etag(repo, name))
 		w.Header().Set("X-Linked-Size", strconv.Itoa(len(content)))
 		http.Redirect(w, r, "/api/resolve-cache/models/"+repo.Name+"/"+repo.commit+"/"+escaped, http.StatusTemporaryRedirect)
 	default:
-		w.Header().Set("ETag", `"`+repo.digest(name)+`"`)
+		w.Header().Set("ETag", s.etag(repo, name))
 		s.send(w, r, name, content)
 	}
+}
+
+// etag is a file's hash, or what a mirror makes of its own.
+func (s *Server) etag(repo Repo, name string) string {
+	if s.OwnETags {
+		return fmt.Sprintf(`"%x-%d"`, len(repo.Files[name]), 1)
+	}
+	return `"` + repo.digest(name) + `"`
 }
 
 // store is the second host.
@@ -161,7 +169,7 @@ func (s *Server) store(w http.ResponseWriter, r *http.Request) {
 	for _, repo := range s.repos {
 		name := r.URL.Query().Get("file")
 		if content, ok := repo.Files[name]; ok && r.URL.Path == "/"+repo.Name+"/"+repo.digest(name) {
-			w.Header().Set("ETag", fmt.Sprintf(`"%x-%d"`, len(content), 1))
+			w.Header().Set("ETag", fmt.Sprintf(`"%x-%d"`, len(content), 1)) // storage has its own
 			s.send(w, r, name, content)
 			return
 		}

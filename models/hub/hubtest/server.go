@@ -27,6 +27,7 @@ type Server struct {
 	PageSize   int    // entries of a listing's page; 0 is all on one
 	NoTree     bool   // as some mirrors: no listing with sizes and hashes
 	NoHashes   bool   // a listing without hashes
+	OwnETags   bool   // and ETags are no hashes
 	NoRevision bool   // as some mirrors: branches are not resolved to commits
 	Direct     bool   // small files come without a redirect, as those of private repositories do
 
