@@ -41,6 +41,11 @@ func (s runeSet) complement() runeSet {
 	return out
 }
 
+// both is the characters that s and other share.
+func (s runeSet) both(other runeSet) runeSet {
+	return append(s.complement(), other.complement()...).complement()
+}
+
 // tableSet is the set of one of Go's tables.
 func tableSet(table *unicode.RangeTable) runeSet {
 	var out runeSet

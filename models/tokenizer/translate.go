@@ -208,6 +208,17 @@ func (t *translator) escape() (node, error) {
 	return t.literal(r)
 }
 
+// folded parses what follows (?i), which holds to the end of the group around it
+// and takes in its further alternatives: a(?i)b|c is a(?i:b|c).
+func (t *translator) folded() (node, error) {
+	outer := t.fold
+	t.fold = true
+	n, err := t.alternatives()
+	t.fold = outer
+	n.text = "(?:" + n.text + ")"
+	return n, err
+}
+
 // group parses what follows an opening parenthesis.
 func (t *translator) group() (node, error) {
 	open, fixed, fold := "(?:", false, t.fold
@@ -216,6 +227,8 @@ func (t *translator) group() (node, error) {
 	case t.accept("?:"):
 	case t.accept("?i:"):
 		fold = true
+	case t.accept("?i)"):
+		return t.folded()
 	case t.accept("?>"):
 		open, wrap = "(?>", atomically
 	case t.accept("?="):
@@ -227,7 +240,7 @@ func (t *translator) group() (node, error) {
 	case t.accept("?<!"):
 		open, fixed, wrap = "(?<!", true, behind(true)
 	case t.accept("?"):
-		return node{}, fmt.Errorf("a group of another kind than (…), (?:…), (?i:…), (?>…), (?=…), (?!…), (?<=…) and (?<!…)")
+		return node{}, fmt.Errorf("a group of another kind than (…), (?:…), (?i:…), (?i), (?>…), (?=…), (?!…), (?<=…) and (?<!…)")
 	}
 	outer := t.fold
 	t.fold = fold

@@ -6,13 +6,14 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 )
 
 // charSet is a character class being written in the syntax of regexp2.
 type charSet struct {
 	negated bool
 	alone   bool // it is a set such as \w outside brackets
-	sealed  bool // it is the complement of a set, which takes no more members
+	listed  bool // body cannot say what set does: it is written from set at the end
 	body    strings.Builder
 	set     runeSet // what body says
 }
@@ -22,20 +23,59 @@ func (c *charSet) write(body string, set runeSet) {
 	c.set = append(c.set, set...)
 }
 
+// list makes c what set says, whatever it was: regexp2 has no union with a
+// complement and no intersection.
+func (c *charSet) list(set runeSet) { c.set, c.listed = set, true }
+
 // node is the class as a part of the pattern.
 func (c *charSet) node() node {
-	set := c.set
+	return node{text: c.bracket(), tree: classTree(c.characters())}
+}
+
+// characters is what c matches.
+func (c *charSet) characters() runeSet {
 	if c.negated {
-		set = set.complement()
+		return c.set.complement()
 	}
-	return node{text: c.bracket(), tree: classTree(set)}
+	return c.set
 }
 
 func (c *charSet) bracket() string {
-	if c.negated {
-		return "[^" + c.body.String() + "]"
+	body := c.body.String()
+	if c.listed {
+		body = c.set.ranges()
 	}
-	return "[" + c.body.String() + "]"
+	switch {
+	case body == "" && c.negated:
+		return `[\s\S]`
+	case body == "":
+		return `(?!)` // no character
+	case c.negated:
+		return "[^" + body + "]"
+	}
+	return "[" + body + "]"
+}
+
+// ranges writes s as the members of a class. Surrogates, which no text has,
+// cannot be written.
+func (s runeSet) ranges() string {
+	var b strings.Builder
+	for _, r := range s.sorted() {
+		if utf16.IsSurrogate(r[0]) {
+			r[0] = 0xE000
+		}
+		if utf16.IsSurrogate(r[1]) {
+			r[1] = 0xD7FF
+		}
+		if r[0] > r[1] {
+			continue
+		}
+		b.WriteString(quote(r[0]))
+		if r[1] != r[0] {
+			b.WriteString("-" + quote(r[1]))
+		}
+	}
+	return b.String()
 }
 
 // add puts the characters first to last into the class, under (?i:…) with all
@@ -59,47 +99,74 @@ func (c *charSet) add(t *translator, first, last rune) error {
 	return nil
 }
 
-// class parses what follows an opening bracket. A class within the class is
-// its union with it.
+// class parses what follows an opening bracket.
 func (t *translator) class() (node, error) {
-	c := &charSet{negated: t.accept("^")}
-	if t.fold && c.negated {
-		return node{}, fmt.Errorf("a negated class under (?i:…) is not supported")
-	}
-	if err := t.members(c, 0); err != nil {
+	c, err := t.bracketed(0)
+	if err != nil {
 		return node{}, err
 	}
 	return c.node(), nil
 }
 
-// members parses up to the closing bracket into c.
-func (t *translator) members(c *charSet, depth int) error {
+// bracketed parses a class behind its opening bracket: members, and further
+// ones behind each &&, of which the class is what all have.
+func (t *translator) bracketed(depth int) (*charSet, error) {
 	if depth > deepestPattern {
-		return fmt.Errorf("classes nested deeper than %d", deepestPattern)
+		return nil, fmt.Errorf("classes nested deeper than %d", deepestPattern)
 	}
-	for first := true; first || !t.accept("]"); first = false {
+	c := &charSet{negated: t.accept("^")}
+	if t.fold && c.negated {
+		return nil, fmt.Errorf("a negated class under (?i:…) is not supported")
+	}
+	if err := t.members(c, depth); err != nil {
+		return nil, err
+	}
+	for t.accept("&&") {
+		var other charSet
+		if err := t.members(&other, depth); err != nil {
+			return nil, err
+		}
+		c.list(c.set.both(other.characters()))
+	}
+	t.at++ // members stopped before the ]
+	return c, nil
+}
+
+// members parses into c up to the closing bracket or an &&, which stay.
+func (t *translator) members(c *charSet, depth int) error {
+	for first := true; ; first = false {
+		rest := t.src[t.at:]
+		ends := len(rest) > 0 && rest[0] == ']' || len(rest) > 1 && rest[0] == '&' && rest[1] == '&'
 		switch {
-		case !t.more():
+		case len(rest) == 0:
 			return fmt.Errorf("a class without its ]")
-		case first && t.accept("]"):
+		case ends && first:
 			return fmt.Errorf("an empty class, or a ] to be written \\]")
-		case c.sealed:
-			return fmt.Errorf("a negated set beside others in a class is not supported")
-		case t.accept("&&"):
-			return fmt.Errorf("the intersection && is not supported")
-		case t.accept("[:"), t.accept("[^"):
-			return fmt.Errorf("[: and [^ within a class are not supported")
+		case ends:
+			return nil
+		case t.accept("[:"):
+			return fmt.Errorf("[: within a class is not supported")
 		case t.accept("["):
-			if err := t.members(c, depth+1); err != nil {
+			inner, err := t.bracketed(depth + 1)
+			if err != nil {
 				return err
 			}
+			c.join(inner)
 			continue
 		}
 		if err := t.member(c); err != nil {
 			return err
 		}
 	}
-	return nil
+}
+
+// join adds the members of a class within the class.
+func (c *charSet) join(inner *charSet) {
+	if inner.negated || inner.listed {
+		c.list(append(c.set, inner.characters()...))
+		return
+	}
+	c.write(inner.body.String(), inner.set)
 }
 
 // member parses a character, a range or a set such as \s.

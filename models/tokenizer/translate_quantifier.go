@@ -22,8 +22,10 @@ func (t *translator) quantified(n node) (node, error) {
 	counted := text[0] == '{'
 	how := greedily
 	switch {
-	case counted && t.more() && (t.src[t.at] == '+' || t.src[t.at] == '?'):
-		return n, fmt.Errorf("%s%c is not supported", text, t.src[t.at])
+	case counted && t.more() && t.src[t.at] == '+':
+		return t.countedMore(n, text, least, most)
+	case counted && least == most && t.more() && t.src[t.at] == '?':
+		return n, fmt.Errorf("%s? is not supported", text)
 	case t.accept("?"):
 		text += "?"
 		how = lazily
@@ -35,6 +37,20 @@ func (t *translator) quantified(n node) (node, error) {
 	whole.tree = repeated(n.tree, least, most, how)
 	whole.text = n.text + text
 	return whole, t.noSecond()
+}
+
+// countedMore is {n,m}+, where the + is no sign of a possessive repetition but
+// repeats it: without a least number of single characters it is as many as
+// there are.
+func (t *translator) countedMore(n node, text string, least, most int) (node, error) {
+	single := n.tree != nil && n.tree.op == opClass
+	if !single || least > 1 || most == 0 {
+		return n, fmt.Errorf("%s+ is not supported", text)
+	}
+	t.at++
+	sign := [...]string{"*", "+"}[least]
+	n = node{text: n.text + sign, tree: repeated(n.tree, least, -1, greedily), endless: true, empty: least == 0}
+	return n, t.noSecond()
 }
 
 // noSecond refuses a quantifier of a quantifier.

@@ -36,23 +36,21 @@ func (t *translator) set(c *charSet, kind rune) error {
 			kind ^= 'p' ^ 'P'
 		}
 	}
-	if strings.ContainsRune("SDWP", kind) {
-		return c.complement(body, set)
+	switch {
+	case !strings.ContainsRune("SDWP", kind):
+		c.write(body, set)
+	case c.body.Len() == 0 && !c.listed && t.endsClass(c):
+		c.negated = !c.negated // [^\S] is \s
+		c.write(body, set)
+	default:
+		c.list(append(c.set, set.complement()...))
 	}
-	c.write(body, set)
 	return nil
 }
 
-// complement makes c all but body. It has to be all of its class, since regexp2
-// has no union with a complement; [^\S] is \s.
-func (c *charSet) complement(body string, set runeSet) error {
-	if c.body.Len() > 0 {
-		return fmt.Errorf("a negated set beside others in a class is not supported")
-	}
-	c.negated = !c.negated
-	c.sealed = true
-	c.write(body, set)
-	return nil
+// endsClass says whether nothing more comes into the class.
+func (t *translator) endsClass(c *charSet) bool {
+	return c.alone || t.more() && t.src[t.at] == ']'
 }
 
 // circled is the circled and squared Latin letters.
