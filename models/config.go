@@ -21,6 +21,7 @@ type config struct {
 	architecture string            // as LlamaForCausalLM; empty if the folder does not say
 	kind         string            // as llama; empty if the folder does not say
 	graph        string            // the graph's file, where the folder names one
+	twoParts     bool              // an encoder-decoder
 	shortened    int               // the context that the folder tells, where context is less; 0 otherwise
 }
 
@@ -30,6 +31,7 @@ type modelConfig struct {
 	Architectures []string `json:"architectures"`
 	ModelType     string   `json:"model_type"`
 	EOS           idSet    `json:"eos_token_id"`
+	TwoParts      bool     `json:"is_encoder_decoder"`
 
 	MaxPositionEmbeddings int `json:"max_position_embeddings"` // Llama and most others
 	NPositions            int `json:"n_positions"`             // GPT-2, CodeGen
@@ -120,7 +122,7 @@ func (f Folder) config(t *tokenizer.Tokenizer) (config, error) {
 	} {
 		wrong = errors.Join(wrong, f.readJSON(file.name, file.dst))
 	}
-	c := config{context: model.context(), kind: model.ModelType, graph: genai.Model.Decoder.Filename}
+	c := config{context: model.context(), kind: model.ModelType, graph: genai.Model.Decoder.Filename, twoParts: model.TwoParts}
 	if tokens == nil {
 		tokens = json.RawMessage("{}")
 	}

@@ -176,6 +176,9 @@ func (in *inspection) readFiles(o Options) {
 func (in *inspection) open(env *onnx.Environment, source onnx.Source, o Options, d *Description) {
 	m := in.model
 	options := onnx.Options{Provider: o.Provider, Device: o.Device, Threads: o.Threads, Context: m.config.context, ExactShapes: o.Exact}
+	if m.tokenizer != nil {
+		options.Trial = m.trial()
+	}
 	if options.Context == 0 { // not known: nothing is run, any will do
 		options.Context, options.ExactShapes = 2, false
 	}
@@ -195,6 +198,9 @@ func (in *inspection) open(env *onnx.Environment, source onnx.Source, o Options,
 		d.Provider, d.ProviderNote = session.Provider(), session.ProviderNote()
 	}
 	d.Facts, d.Rows = session.Facts(), session.Vocabulary()
+	if err := m.roomy(session.Context()); err != nil && m.config.context >= 2 {
+		in.fault(PartContext, "config.json", err)
+	}
 	if m.tokenizer != nil {
 		if err := m.scoresAll(d.Rows); err != nil {
 			in.fault(PartVocabulary, "tokenizer.json", err)
@@ -261,6 +267,9 @@ func (f Folder) cause(part Part, file string, err error) Cause {
 
 // pointer says whether Git's pointer lies in a file's place.
 func (f Folder) pointer(file string) bool {
+	if f.regular(path.Clean(file)) != nil {
+		return false
+	}
 	opened, err := f.files.Open(path.Clean(file))
 	if err != nil {
 		return false

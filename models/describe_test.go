@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
 
@@ -71,6 +72,9 @@ func TestEverythingWrongWithAFolderIsFound(t *testing.T) {
 		"another graph":      {nil, Options{Graph: "onnx/model_q4.onnx"}, []string{"graph missing onnx/model_q4.onnx"}},
 		"cut graph":          {map[string]string{"model.onnx": long[:len(long)/2]}, Options{}, []string{"graph damaged model.onnx"}},
 		"no context":         {map[string]string{"config.json": `{}`}, Options{}, []string{"context refused config.json"}},
+		"no room":            {map[string]string{"config.json": `{"max_position_embeddings": 1}`}, Options{}, []string{"context refused config.json"}},
+		"no room if exact":   {nil, Options{Context: 2, Exact: true}, []string{"context refused config.json"}},
+		"an encoder-decoder": {map[string]string{"config.json": `{"is_encoder_decoder": true, "n_ctx": 0}`}, Options{}, []string{"context refused config.json"}},
 		"a context too long": {nil, Options{Context: 5000}, []string{"context refused config.json"}},
 		"broken JSON twice":  {map[string]string{"config.json": `{`, "generation_config.json": `{"a"`}, Options{}, []string{"configuration damaged config.json", "configuration damaged generation_config.json"}},
 		"wrong type":         {map[string]string{"config.json": `{"max_position_embeddings": "many"}`}, Options{}, []string{"configuration refused config.json"}},
@@ -101,6 +105,41 @@ func TestEverythingWrongWithAFolderIsFound(t *testing.T) {
 	}
 	if live := env.Live(); live != 0 {
 		t.Errorf("%d native objects are left", live)
+	}
+}
+
+// Links of a cache whose files were cleared away, links in a circle, and pipes, from which
+// reading would never end.
+func TestWhatIsNoFileIsToldAndNotWaitedFor(t *testing.T) {
+	names := []string{"model.onnx", "tokenizer.json", "config.json", "generation_config.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"}
+	for kind, c := range map[string]struct {
+		put  func(path string) error
+		says string
+	}{
+		"a link that leads nowhere": {func(path string) error { return os.Symlink("nowhere", path) }, "is a link to a file that is not there: fetch it again"},
+		"a link in a circle":        {func(path string) error { return os.Symlink(filepath.Base(path), path) }, "too many levels of symbolic links"},
+		"a pipe":                    {func(path string) error { return syscall.Mkfifo(path, 0o600) }, "must be a file"},
+		"a folder":                  {func(path string) error { return os.Mkdir(path, 0o700) }, ""},
+	} {
+		for _, name := range names {
+			t.Run(kind+" for "+name, func(t *testing.T) {
+				folder := onDisk(t, files(t, "small"))
+				path := filepath.Join(folder.String(), name)
+				if err := errors.Join(os.RemoveAll(path), c.put(path)); err != nil {
+					t.Fatal(err)
+				}
+				m, err := Load(env, folder, Options{})
+				if err == nil {
+					m.Close()
+				}
+				if err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), name) {
+					t.Errorf("loading gives %v, want %q about %s", err, c.says, name)
+				}
+				if d := Inspect(env, folder, Options{}); len(d.Faults) != 1 || !strings.HasPrefix(err.Error(), d.Faults[0].Err.Error()) {
+					t.Errorf("loading gives %v, the faults are %v", err, d.Faults)
+				}
+			})
+		}
 	}
 }
 

@@ -9,8 +9,11 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 
+	"github.com/graft-gateway/graft/eft"
 	"github.com/graft-gateway/graft/models/onnx"
 )
 
@@ -62,8 +65,12 @@ func (f Folder) graph(asked, named string) (source onnx.Source, file string, err
 		candidates = append(candidates, all[0])
 	}
 	for _, name := range candidates {
-		if info, err := fs.Stat(f.files, name); err != nil || info.IsDir() {
+		err := f.regular(name)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) || errors.Is(err, errFolder) { // invalid: it leads out of the folder
 			continue
+		}
+		if err != nil {
+			return onnx.Source{}, name, err
 		}
 		if f.dir != "" {
 			return onnx.Source{Path: filepath.Join(f.dir, filepath.FromSlash(name))}, name, nil
@@ -78,7 +85,33 @@ func (f Folder) graph(asked, named string) (source onnx.Source, file string, err
 func (f Folder) allGraphs() []string {
 	top, _ := fs.Glob(f.files, "*.onnx") // the patterns are well formed
 	below, _ := fs.Glob(f.files, "onnx/*.onnx")
-	return append(top, below...)
+	return slices.DeleteFunc(append(top, below...), func(name string) bool { return f.regular(name) != nil })
+}
+
+// errFolder says that a folder has a file's name.
+var errFolder = errors.New("is a folder, and must be a file")
+
+// regular fails for what cannot be read as a file. A link that leads nowhere is told
+// apart from a file that is not there: nobody means the folder to do without it.
+func (f Folder) regular(name string) error {
+	info, err := fs.Stat(f.files, name)
+	var path *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if link, _ := fs.Lstat(f.files, name); link != nil && link.Mode()&fs.ModeSymlink != 0 {
+			return fmt.Errorf("%s/%s is a link to a file that is not there: fetch it again", f.name, name)
+		}
+		return fmt.Errorf("%s/%s: %w", f.name, name, fs.ErrNotExist)
+	case errors.As(err, &path):
+		return fmt.Errorf("%s/%s: %w", f.name, name, path.Err)
+	case err != nil:
+		return fmt.Errorf("%s/%s: %w", f.name, name, err)
+	case info.IsDir():
+		return fmt.Errorf("%s/%s %w", f.name, name, errFolder)
+	case !info.Mode().IsRegular(): // opening a pipe would wait for its other end
+		return fmt.Errorf("%s/%s is a pipe or a device, and must be a file", f.name, name)
+	}
+	return nil
 }
 
 // noGraph says what to do about a graph that is not there.
@@ -100,9 +133,9 @@ func (f Folder) noGraph(asked string, all []string) error {
 func (f Folder) read(name string) ([]byte, error) {
 	data, err := f.content(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		hint := ""
+		hint := ": fetch it from where the model came from, or write it with AutoTokenizer.from_pretrained(MODEL).save_pretrained(FOLDER) in transformers"
 		if _, err := fs.Stat(f.files, "tokenizer.model"); err == nil && name == "tokenizer.json" {
-			hint = "; make one of its tokenizer.model: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER) in transformers writes it"
+			hint = ": make one of its tokenizer.model: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER) in transformers writes it"
 		}
 		return nil, fmt.Errorf("model folder %s has no %s%s", f.name, name, hint)
 	}
@@ -119,6 +152,9 @@ func (e *PointerError) Error() string {
 
 // content reads a file, and refuses what Git left of it.
 func (f Folder) content(name string) ([]byte, error) {
+	if err := f.regular(name); err != nil {
+		return nil, err
+	}
 	data, err := fs.ReadFile(f.files, name)
 	var path *fs.PathError
 	switch {
@@ -148,7 +184,43 @@ func (f Folder) readJSON(name string, v any) error {
 		return err
 	}
 	if err := json.Unmarshal(data, v); err != nil {
-		return fmt.Errorf("%s/%s: %w", f.name, name, err)
+		return fmt.Errorf("%s/%s: %w", f.name, name, &formError{err})
 	}
 	return nil
+}
+
+// formError says of a JSON file that cannot be decoded what is wrong with it, in the
+// words of JSON and not of the program.
+type formError struct{ cause error }
+
+func (e *formError) Unwrap() error { return e.cause }
+
+func (e *formError) Error() string {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(e.cause, &syntax):
+		return fmt.Sprintf("it is no JSON, or cut off (byte %d: %v): fetch it again", syntax.Offset, e.cause)
+	case errors.As(e.cause, &kind) && kind.Field == "":
+		return fmt.Sprintf("it holds a JSON %s, and must hold an object: fetch it again", kind.Value)
+	case errors.As(e.cause, &kind):
+		return fmt.Sprintf("%s is a %s, and must be %s: correct it, or fetch the file again", kind.Field, kind.Value, formOf(kind.Type))
+	}
+	return e.cause.Error()
+}
+
+// formOf names what JSON a Go type is read from.
+func formOf(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Slice:
+		if t.Elem() == reflect.TypeFor[eft.Token]() {
+			return "an id or a list of ids"
+		}
+		return "a list"
+	case reflect.String:
+		return "a string"
+	case reflect.Struct, reflect.Map:
+		return "an object"
+	}
+	return "a whole number"
 }

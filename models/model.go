@@ -1,6 +1,7 @@
 package models
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,16 +51,22 @@ func Load(env *onnx.Environment, folder Folder, o Options) (*Model, error) {
 	}
 	m.graph = file
 	m.session, err = onnx.OpenSession(env, source, onnx.Options{
-		Provider: o.Provider, Device: o.Device, Threads: o.Threads, Context: m.config.context, ExactShapes: o.Exact,
+		Provider: o.Provider, Device: o.Device, Threads: o.Threads, Context: m.config.context, ExactShapes: o.Exact, Trial: m.trial(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", m.name, err)
 	}
 	m.config.context = m.session.Context()
-	if err := m.scoresAll(m.session.Vocabulary()); err != nil {
+	if err := cmp.Or(m.roomy(m.config.context), m.scoresAll(m.session.Vocabulary())); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
 	return m, nil
+}
+
+// trial is a text for a new session to be tried on: ids of one are never rows of zeros,
+// as those of padding and of tokens that are not in use can be.
+func (m *Model) trial() []eft.Token {
+	return m.tokenizer.Encode("The river rises in the hills.", false)
 }
 
 // scoresAll fails if so many scores in a row are fewer than the tokenizer's ids.
@@ -73,12 +80,22 @@ func (m *Model) scoresAll(rows int) error {
 // setContext takes what is asked for, within what the folder says.
 func (m *Model) setContext(asked int) error {
 	switch known := m.config.context; {
+	case known == 0 && asked == 0 && m.config.twoParts:
+		return fmt.Errorf("model folder %s holds an encoder-decoder (%s): only decoders that read nothing but text can be run", m.name, cmp.Or(m.config.architecture, m.config.kind))
 	case known == 0 && asked == 0:
 		return fmt.Errorf("model folder %s does not say its context: config.json has no max_position_embeddings; give the number of tokens as context in the configuration", m.name)
 	case known > 0 && asked > known:
 		return fmt.Errorf("model %s has a context of %d tokens, %d are asked for", m.name, known, asked)
 	case asked > 0:
 		m.config.context, m.config.shortened = asked, 0
+	}
+	return m.roomy(m.config.context)
+}
+
+// roomy fails if texts cannot have a token of prompt and one of answer.
+func (m *Model) roomy(context int) error {
+	if context < 2 {
+		return fmt.Errorf("model %s has a context of %d tokens, which leaves no room for an answer: it takes 2, and with exact: true 3", m.name, context)
 	}
 	return nil
 }
@@ -190,14 +207,14 @@ func (m *Model) BOS() string { return m.config.special["bos_token"] }
 func (m *Model) EOS() string { return m.config.special["eos_token"] }
 
 // ErrNoTemplate says that a model cannot chat.
-var ErrNoTemplate = errors.New("the model has no chat template")
+var ErrNoTemplate = errors.New("the model has no chat template: give its folder a chat_template.jinja, or set the route's prompt to plain or to a template file")
 
 // Prompt renders a conversation with the model's template and returns the tokens
 // that an answer continues. A template that refuses the conversation gives its own
 // message.
 func (m *Model) Prompt(ctx context.Context, messages []chattemplate.Message) ([]eft.Token, error) {
 	if m.template == nil {
-		return nil, fmt.Errorf("%s: %w", m.name, ErrNoTemplate)
+		return nil, ErrNoTemplate
 	}
 	return m.PromptWith(ctx, m.template, messages)
 }

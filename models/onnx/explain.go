@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -37,7 +38,17 @@ func (f *file) explain(err error, version string) error {
 			return fmt.Errorf("%s (it says: %s)", what, text)
 		}
 	}
-	return fmt.Errorf("%s", text)
+	return errors.New(text)
+}
+
+// explainLoading is explain for an error of loading: a message that tells nothing comes
+// from a file that is not as its exporter meant it.
+func (f *file) explainLoading(err error, version string) error {
+	explained := f.explain(err, version)
+	if text := brief(reason(err)); explained.Error() == text {
+		return fmt.Errorf("ONNX Runtime %s does not accept it: it is damaged, or its exporter wrote it wrongly: fetch or export it again (it says: %s)", version, text)
+	}
+	return explained
 }
 
 // brief cuts what ONNX Runtime writes before the point of a message: where in its

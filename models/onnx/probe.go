@@ -24,16 +24,16 @@ func (s *Session) probe(src Source) error {
 		return err
 	}
 	defer q.Close()
-	tokens := make([]eft.Token, min(probeTokens, s.Context()))
-	for i := range tokens {
-		tokens[i] = eft.Token(i % s.layout.vocab)
-	}
+	tokens := s.trial()
 	refuse := func(err error) error {
 		return &RefusedError{Model: src.String(), Why: fmt.Sprintf("it loads, but does not run as its inputs promise: %v", s.file.explain(err, s.env.version))}
 	}
 	together, err := q.collect(ctx, tokens, len(tokens))
 	if err != nil {
 		return refuse(err)
+	}
+	if slices.ContainsFunc(together, func(row []float64) bool { return slices.ContainsFunc(row, math.IsNaN) }) {
+		return &RefusedError{Model: src.String(), Why: "its scores are not numbers: half precision overflows in it, or its weights are broken; choose another variant of the graph, such as the one in float32, or fetch it again"}
 	}
 	if len(tokens) < 2 {
 		return nil
@@ -54,6 +54,18 @@ func (s *Session) probe(src Source) error {
 		return s.probeShapes(ctx)
 	}
 	return nil
+}
+
+// trial are the tokens that the session is tried on.
+func (s *Session) trial() []eft.Token {
+	tokens := make([]eft.Token, min(probeTokens, s.Context()))
+	for i := range tokens {
+		tokens[i] = eft.Token(i % s.layout.vocab)
+		if i < len(s.options.Trial) && int(s.options.Trial[i]) < s.layout.vocab {
+			tokens[i] = s.options.Trial[i]
+		}
+	}
+	return tokens
 }
 
 // shapeTokens is how many tokens are grouped in different ways to see whether rows

@@ -20,11 +20,12 @@ var ErrClosed = errors.New("onnx: closed")
 
 // Options say how to run a model.
 type Options struct {
-	Provider Provider // empty: Auto
-	Device   int      // which GPU
-	Threads  int      // threads of one run on CPU; 0: 1 for a small model, else half the processors
-	Context  int      // the most tokens that a sequence can have; must be set
-	Chunk    int      // how many tokens of a prompt one run takes; 0: defaultChunk, less where rows are wide
+	Provider Provider    // empty: Auto
+	Device   int         // which GPU
+	Threads  int         // threads of one run on CPU; 0: 1 for a small model, else half the processors
+	Context  int         // the most tokens that a sequence can have; must be set
+	Trial    []eft.Token // what a new session is tried on; empty, or none of the graph's ids: the first few ids
+	Chunk    int         // how many tokens of a prompt one run takes; 0: defaultChunk, less where rows are wide
 
 	// ExactShapes makes rows on CPU independent of how tokens were grouped into
 	// calls, to the last bit, by never running a product of a single row (see
@@ -106,7 +107,7 @@ func OpenSession(env *Environment, src Source, o Options) (*Session, error) {
 	}
 	g, err := openGraph(env, src, o, f)
 	if err != nil {
-		return nil, fmt.Errorf("onnx: load %s: %w", src, f.explain(err, env.version))
+		return nil, fmt.Errorf("onnx: load %s: %w", src, f.explainLoading(err, env.version))
 	}
 	s := &Session{env: env, options: o, graph: g, native: g.native, file: f, named: make(map[string]name)}
 	s.pool = newPool(&env.stats)
@@ -163,7 +164,7 @@ func (s *Session) prepare(src Source) error {
 	s.options.Chunk = min(s.options.Chunk, s.options.Context, max(1, widestLogits/row))
 	// chunkOf and ExactShapes may add one token to a run.
 	if s.frame, err = s.newFrame(1, s.options.Chunk+1); err != nil {
-		return fmt.Errorf("onnx: %s: scratch memory: %w", src, err)
+		return fmt.Errorf("onnx: %s: there is no memory for runs in a context of %d tokens: say a shorter one as context: TOKENS in the configuration: %w", src, s.options.Context, err)
 	}
 	return nil
 }

@@ -203,3 +203,22 @@ func TestLibrariesBesideTheCoreAreOpened(t *testing.T) {
 		t.Errorf("a broken library: %v", err)
 	}
 }
+
+func TestSessionsAreTriedOnTheirTextWithinTheVocabulary(t *testing.T) {
+	for name, c := range map[string]struct {
+		trial []eft.Token
+		room  int
+		want  []eft.Token
+	}{
+		"no text":          {nil, 100, []eft.Token{0, 1, 2, 0}},
+		"a text":           {[]eft.Token{2, 2, 1, 1, 0}, 100, []eft.Token{2, 2, 1, 1}},
+		"ids of another":   {[]eft.Token{2, 7, 3, 1}, 100, []eft.Token{2, 1, 2, 1}},
+		"a short context":  {[]eft.Token{2, 2, 1}, 2, []eft.Token{2, 2}},
+		"a text too short": {[]eft.Token{2}, 100, []eft.Token{2, 1, 2, 0}},
+	} {
+		s := &Session{layout: &layout{vocab: 3}, options: Options{Context: c.room, Trial: c.trial}}
+		if got := s.trial(); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}

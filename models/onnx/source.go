@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -125,7 +126,8 @@ func (s Source) external(location string, end int64) (int64, error) {
 		return 0, fmt.Errorf("its weights lie in an external file %q, and only its bytes were given: give a path", location)
 	}
 	local := filepath.FromSlash(location)
-	if !filepath.IsLocal(local) || strings.Contains(location, `\`) {
+	// ONNX Runtime asks the system for a/../b, which is nothing where there is no a.
+	if !filepath.IsLocal(local) || strings.Contains(location, `\`) || slices.Contains(strings.Split(location, "/"), "..") {
 		return 0, fmt.Errorf("its weights are said to lie in %q: external data must lie in the model's folder", location)
 	}
 	path := filepath.Join(filepath.Dir(s.Path), local)

@@ -65,6 +65,8 @@ func TestExternalDataMustBeThereAndWhole(t *testing.T) {
 		"above":           {func(t *testing.T, g, _ string) { rename(t, g, "../ghts.bin") }, "must lie in the model's folder"},
 		"absolute":        {func(t *testing.T, g, _ string) { rename(t, g, "/etc/passwd") }, "must lie in the model's folder"},
 		"Windows' way up": {func(t *testing.T, g, _ string) { rename(t, g, `..\ghts.bin`) }, "must lie in the model's folder"},
+		"above and back":  {func(t *testing.T, g, _ string) { rename(t, g, "a/../ts.bin") }, "must lie in the model's folder"},
+		"not numbers":     {func(t *testing.T, _, w string) { write(t, w, strings.Repeat("\xff", 1<<16)) }, "its scores are not numbers"},
 		"in memory":       {func(t *testing.T, g, _ string) { rename(t, g, "*/_ORT_MEM_") }, "missing"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -184,6 +186,9 @@ func TestRefusalsExplainTheRuntime(t *testing.T) {
 	} {
 		if got := f.explain(errors.New(text), "1.26.0").Error(); !strings.Contains(got, want) || strings.Contains(got, "In Node") {
 			t.Errorf("%s\n%s", text, got)
+		}
+		if got := f.explainLoading(errors.New(text), "1.26.0").Error(); !strings.Contains(got, want) || !strings.Contains(got, "export") {
+			t.Errorf("loading says nothing of what to do: %s", got)
 		}
 	}
 	if why := refused(t, model("padded")); !strings.Contains(why, "does not run as its inputs promise") {
