@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"encoding/json"
+	"slices"
 	"sync"
 
 	"github.com/graft-gateway/graft/eft"
@@ -70,6 +71,7 @@ func (m *bpe) merge(ids []eft.Token) int {
 		return mergeShort(ids, m.rules)
 	}
 	w := m.scratch.Get().(*word)
+	w.symbols = slices.Grow(w.symbols, len(ids))
 	for _, id := range ids {
 		w.add(id)
 	}

@@ -104,6 +104,9 @@ func (t *tree) repetition(next *step) *step {
 	return rest
 }
 
+// longRun is how many bytes make it worth remembering that a repetition failed.
+const longRun = 64
+
 // deepest bounds how many alternatives are open at once.
 const deepest = 1 << 14
 
@@ -112,6 +115,9 @@ type run struct {
 	text  string
 	depth int
 	lost  bool // it went too deep: the result is worth nothing
+	// failed has the stretch of a long repetition after which nothing matched.
+	// Whoever starts within it would try the same places once more.
+	failed map[*step]span
 }
 
 // match appends all matches in text as [regex.match] does; ok is false if the
@@ -211,6 +217,9 @@ func (r *run) tryEither(s *step, i int) int {
 // tryRun takes as many characters as it can and gives them back one by one.
 func (r *run) tryRun(s *step, i int) int {
 	count, start := 0, i
+	if f, ok := r.failed[s]; ok && i >= f.start && i <= f.end {
+		return -1
+	}
 	for s.max < 0 || count < s.max {
 		n := s.class.size(r.text, i)
 		if n == 0 {
@@ -225,6 +234,7 @@ func (r *run) tryRun(s *step, i int) int {
 		}
 		return i
 	}
+	end := i
 	for count >= s.min {
 		// What comes next often needs a character that is not there.
 		if s.next.op != stepClass || s.next.class.size(r.text, i) > 0 {
@@ -238,6 +248,12 @@ func (r *run) tryRun(s *step, i int) int {
 		_, size := utf8.DecodeLastRuneInString(r.text[start:i])
 		i -= size
 		count--
+	}
+	if s.max < 0 && end-start > longRun {
+		if r.failed == nil {
+			r.failed = map[*step]span{}
+		}
+		r.failed[s] = span{start, end}
 	}
 	return -1
 }

@@ -18,6 +18,9 @@ func (t *translator) quantified(n node) (node, error) {
 	if endless && n.endless {
 		return n, fmt.Errorf("an endless repetition within another may take exponential time and is not supported")
 	}
+	if endless && n.forks() {
+		return n, fmt.Errorf("an endless repetition of what can match in several ways may take exponential time and is not supported")
+	}
 	whole := node{endless: n.endless || endless, empty: n.empty || least == 0}
 	counted := text[0] == '{'
 	how := greedily
@@ -37,6 +40,15 @@ func (t *translator) quantified(n node) (node, error) {
 	whole.tree = repeated(n.tree, least, most, how)
 	whole.text = n.text + text
 	return whole, t.noSecond()
+}
+
+// forks is [tree.forks] for n behind itself; what is not known may.
+func (n node) forks() bool {
+	if n.tree == nil || n.tree.canBeEmpty() {
+		return true
+	}
+	set, _ := n.tree.first()
+	return n.tree.forks(set)
 }
 
 // countedMore is {n,m}+, where the + is no sign of a possessive repetition but

@@ -171,3 +171,43 @@ func (t *tree) first() (set runeSet, ok bool) {
 	}
 	return set, false
 }
+
+// starts is the set of characters that the parts of list can begin with, and
+// then follow if all of them can be empty.
+func starts(list []*tree, follow runeSet) runeSet {
+	set, whole := (&tree{op: opSequence, list: list}).first()
+	if !whole {
+		set = append(set, follow...)
+	}
+	return set
+}
+
+// forks says whether the next character can leave open how t goes on; follow is
+// what can come behind t. Repeating such a tree without a bound could take
+// exponential time.
+func (t *tree) forks(follow runeSet) bool {
+	switch t.op {
+	case opSequence:
+		for i, part := range t.list {
+			if part.forks(starts(t.list[i+1:], follow)) {
+				return true
+			}
+		}
+	case opEither:
+		var seen runeSet
+		for _, part := range t.list {
+			set := starts([]*tree{part}, follow)
+			if len(seen.both(set)) > 0 || part.forks(follow) {
+				return true
+			}
+			seen = append(seen, set...)
+		}
+	case opRepeat:
+		set, _ := t.list[0].first()
+		if t.min != t.max && len(set.both(follow)) > 0 {
+			return true
+		}
+		return t.list[0].forks(append(set, follow...))
+	}
+	return false // what looks around or gives nothing back has one way only
+}
