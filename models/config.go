@@ -111,7 +111,7 @@ func (f Folder) config(t *tokenizer.Tokenizer) (config, error) {
 	var generation struct {
 		EOS idSet `json:"eos_token_id"`
 	}
-	var tokens, special json.RawMessage
+	var tokens, special object
 	var wrong error
 	for _, file := range []struct {
 		name string
@@ -124,10 +124,10 @@ func (f Folder) config(t *tokenizer.Tokenizer) (config, error) {
 	}
 	c := config{context: model.context(), kind: model.ModelType, graph: genai.Model.Decoder.Filename, twoParts: model.TwoParts}
 	if tokens == nil {
-		tokens = json.RawMessage("{}")
+		tokens = object("{}")
 	}
 	var err error
-	if c.special, err = chattemplate.SpecialTokens(tokens, special); err != nil {
+	if c.special, err = chattemplate.SpecialTokens(json.RawMessage(tokens), json.RawMessage(special)); err != nil {
 		wrong = errors.Join(wrong, fmt.Errorf("%s/%w", f.name, err))
 	}
 	if len(model.Architectures) > 0 {
@@ -173,6 +173,18 @@ func (c *config) notes() []string {
 		notes = append(notes, fmt.Sprintf("its rotary tables change after %d tokens (longrope), beyond which rows depend on how a text was cut into runs: texts end there, not at %d", c.context, c.shortened))
 	}
 	return notes
+}
+
+// object is a JSON object as it was written.
+type object json.RawMessage
+
+func (o *object) UnmarshalJSON(data []byte) error {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(data, &members); err != nil {
+		return err
+	}
+	*o = slices.Clone(data)
+	return nil
 }
 
 // idSet is an id or a list of ids.

@@ -3,8 +3,10 @@ package models
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 
 	"github.com/graft-gateway/graft/eft"
@@ -123,6 +125,10 @@ func (f Folder) tokenizer() (*tokenizer.Tokenizer, error) {
 		return nil, err
 	}
 	t, err := tokenizer.Load(data)
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, fmt.Errorf("model folder %s: %w: it is no JSON, or cut off: fetch it again", f, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("model folder %s: %w", f, err)
 	}

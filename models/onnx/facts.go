@@ -166,6 +166,9 @@ func (s stored) aside(held map[string]stored) bool {
 	if len(s.dims) == 4 && s.dims[0] == 1 && s.dims[1] == 1 {
 		return true
 	}
+	if len(s.dims) == 3 && s.dims[0] == 1 && s.dims[2] == 1 { // the angles of one position, inv_freq under any name
+		return true
+	}
 	if base, ok := strings.CutSuffix(s.name, "_scale"); ok {
 		_, quantised := held[base+"_quantized"]
 		return quantised

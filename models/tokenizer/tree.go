@@ -172,6 +172,24 @@ func (t *tree) first() (set runeSet, ok bool) {
 	return set, false
 }
 
+// isRigid says whether t matches in one way at most wherever it stands.
+func (t *tree) isRigid() bool {
+	switch t.op {
+	case opClass:
+		return true
+	case opSequence:
+		for _, part := range t.list {
+			if !part.isRigid() {
+				return false
+			}
+		}
+		return true
+	case opRepeat:
+		return t.min == t.max && t.list[0].op == opClass
+	}
+	return false
+}
+
 // starts is the set of characters that the parts of list can begin with, and
 // then follow if all of them can be empty.
 func starts(list []*tree, follow runeSet) runeSet {
