@@ -152,7 +152,7 @@ func TestWhatIsNoWeightIsNotCounted(t *testing.T) {
 			{name: "cos", kind: Float32, dims: []int64{2048, 8}}, {name: "sin", kind: Float32, dims: []int64{2048, 8}},
 			{name: "onnx::Expand_7", kind: Float32, dims: []int64{1, 8, 1}}, // inv_freq as optimum leaves it
 			{name: "mask", kind: Float32, dims: []int64{1, 1, 99, 99}}, {name: "epsilon", kind: Float32}, {name: "shape", kind: Int64, dims: []int64{4}},
-			{name: "table", kind: Int8, dims: []int64{10, 64}}, {name: "table_steps", kind: Float32, dims: []int64{10}},
+			{name: "table", kind: typeInt8, dims: []int64{10, 64}}, {name: "table_steps", kind: Float32, dims: []int64{10}},
 		},
 	}
 	want := weights{parameters: 64 + 64*100 + 10*64, bytes: 4*(64+64*100) + 10*64 + 4*10, kind: "float32"}
