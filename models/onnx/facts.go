@@ -218,6 +218,7 @@ func (s *Session) learn() Facts {
 	note(len(s.file.windows) > 0, "keeps all tokens of layers with a sliding window, where its file would keep those in the window only")
 	note(s.graph.restrained != "", "loaded "+s.graph.restrained)
 	note(s.file.roundsByRun() && !l.alone, "rounds numbers to eight bits by all tokens of a run, so that scores depend on how tokens are grouped; `exact` ends that")
+	note(l.stepwise, "reads every token in a run of its own, for in this graph, made for one token at a time, those of one run see those after them: a merged decoder, or a newer export, reads prompts faster")
 	note(l.alone, "reads every token in a run of its own, so that rows do not depend on how tokens are grouped (`exact`)")
 	note(l.inferred, "its layout was told from names and shapes, and checked by running it")
 	if at := s.file.ropeSwitch(); at > 0 {

@@ -83,6 +83,7 @@ type layout struct {
 	vocab    int
 	inferred bool // something was told from names and shapes that are not the usual ones
 	single   bool // with a past the graph computes one token at a time only
+	stepwise bool // tokens of one run see those after them
 	alone    bool // rows do not depend on how tokens are grouped if each has a run of its own
 }
 
@@ -100,7 +101,7 @@ func (l *layout) has(r role) *Port {
 // are computed, past are in the cache, and rows are wanted from token begin on.
 func (l *layout) chunk(past, done, begin, most int) int {
 	switch {
-	case l.alone, l.single && past > 0:
+	case l.alone, l.stepwise, l.single && past > 0:
 		return 1
 	case l.last && done+most > begin:
 		return max(begin-done, 0) + 1 // a run gives no other row than its last

@@ -29,6 +29,7 @@ var layouts = []struct {
 	{"extras", Grow, 2e-5, 1, 16, "float16", "only the scores that are asked for"},
 	{"merged", Grow, 2e-5, 1, 16, "float16", "merged decoder"},
 	{"traced", Grow, 2e-5, 1, 16, "float16", "one by one"},
+	{"stepwise", Grow, 2e-5, 1, 16, "float16", "in a run of its own, for in this graph"},
 	{"lengths", Shared, 2e-5, 1, 16, "float16", "names and shapes"},
 	{"windowed", Shared, 2e-5, 1, 16, "float16", "sliding window"},
 	{"switched", Shared, 2e-5, 1, 16, "float16", "after 14 tokens"},

@@ -45,10 +45,14 @@ func (s *Session) probe(src Source) error {
 	if err != nil {
 		return refuse(err)
 	}
-	if s.layout.inferred {
-		if err := s.probeRows(ctx, src, q, tokens, together, further); err != nil {
-			return err
-		}
+	switch {
+	case s.layout.inferred:
+		err = s.probeRows(ctx, src, q, tokens, together, further)
+	case s.layout.strategy == Grow:
+		err = s.probeOrder(ctx, q, tokens[:1], together, further)
+	}
+	if err != nil {
+		return err
 	}
 	if s.options.ExactShapes && !s.onDevice() && !s.layout.alone {
 		return s.probeShapes(ctx)
@@ -66,6 +70,29 @@ func (s *Session) trial() []eft.Token {
 		}
 	}
 	return tokens
+}
+
+// probeOrder finds out whether a token's row depends on tokens after it in the same run:
+// graphs that were traced for a single token, as the half for texts that go on of a
+// decoder in two files is, have all tokens of a run stand at the end of the text.
+// GroupQueryAttention always has an order, and need not be tried.
+func (s *Session) probeOrder(ctx context.Context, q *Sequence, begin []eft.Token, together, further [][]float64) error {
+	if err := q.Truncate(0); err != nil {
+		return err
+	}
+	first, err := q.collect(ctx, begin, 1)
+	if err != nil {
+		return err
+	}
+	// How far rows of one text lie apart stands for what the tokens between them change.
+	most := s.tolerance(farthestRow(together[1:], together))
+	switch {
+	case farthestRow(first, together) > most:
+		s.layout.stepwise = true
+	case farthestRow(further, together[1:]) > most:
+		s.layout.single, s.layout.alone = true, s.layout.alone || s.options.ExactShapes
+	}
+	return nil
 }
 
 // shapeTokens is how many tokens are grouped in different ways to see whether rows

@@ -130,7 +130,7 @@ func (q *Sequence) advance() (more bool, err error) {
 	first := max(w.done, begin)
 	wanted := max(0, end-first)
 	ids, dummies := chunk, 0
-	if s.options.ExactShapes && len(chunk) == 1 && !s.layout.alone {
+	if s.options.ExactShapes && len(chunk) == 1 && !s.layout.alone && !s.layout.stepwise {
 		// A row is never alone: the token comes with a copy of itself, whose own
 		// row and place in the cache are rubbish.
 		s.twice = [2]eft.Token{chunk[0], chunk[0]}

@@ -234,6 +234,17 @@ def traced():
     g.save("traced")
 
 
+def stepwise():
+    """The usual names; traced for one token, as decoder_with_past_model.onnx: all new tokens stand at the end."""
+    g = Graph("plain")
+    last = next(n for n in g.graph.node if n.op_type == "Range" and n.output[0] == "queries.flat")
+    last.output[0] = "queries.right"
+    at = list(g.graph.node).index(last) + 1
+    g.graph.node.insert(at, helper.make_node("Reshape", ["queries.last", g.constant([1])], ["queries.flat"]))
+    g.graph.node.insert(at, helper.make_node("Sub", [last.input[1], last.input[2]], ["queries.last"]))
+    g.save("stepwise")
+
+
 def lengths():
     """seqlens_k and total_sequence_length instead of a mask: ONNX Runtime's conversion for CUDA graphs."""
     g = Graph("gqa")
@@ -420,6 +431,6 @@ def int4():
 if __name__ == "__main__":
     OUT.mkdir(exist_ok=True)
     (OUT / "weights.bin").unlink(missing_ok=True)
-    for make in (fused, joined, tokens_first, transposed, extras, merged, traced, lengths, windowed, switched, pruned, inner,
+    for make in (fused, joined, tokens_first, transposed, extras, merged, traced, stepwise, lengths, windowed, switched, pruned, inner,
                  standard, several, halved, int8, int4):
         make()
