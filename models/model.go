@@ -235,5 +235,13 @@ func (m *Model) PromptWith(ctx context.Context, template *chattemplate.Template,
 		return nil, err
 	}
 	// The template writes the special tokens itself.
-	return m.tokenizer.Encode(text, false), nil
+	tokens := m.tokenizer.Encode(text, false)
+	if len(tokens) == 0 {
+		return nil, errEmptyPrompt
+	}
+	return tokens, nil
 }
+
+// errEmptyPrompt says that a template makes nothing of a conversation: no model can go on
+// from a text without tokens.
+var errEmptyPrompt = errors.New("it makes an empty prompt of them")

@@ -310,6 +310,20 @@ func TestBrokenFoldersAreRefused(t *testing.T) {
 	}
 }
 
+func TestEmptyPromptsAreRefused(t *testing.T) {
+	m := member(t, "small-chat", Options{})
+	for source, refused := range map[string]bool{"": true, "{% for m in messages %}{% endfor %}": true, "{{ messages[0].content }}": false} {
+		template, err := chattemplate.Parse(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens, err := m.PromptWith(t.Context(), template, []chattemplate.Message{{Role: "user", Content: "Hello"}})
+		if (err != nil) != refused || refused && len(tokens) > 0 {
+			t.Errorf("%q makes %v, %v", source, tokens, err)
+		}
+	}
+}
+
 func TestFoldersOnDisk(t *testing.T) {
 	dir := t.TempDir()
 	for name, file := range files(t, "small") {
