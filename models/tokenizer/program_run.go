@@ -13,8 +13,8 @@ type run struct {
 	text  string
 	depth int
 	lost  bool // it went too deep: the result is worth nothing
-	// failed has the stretch of a long repetition after which nothing matched.
-	// Whoever starts within it would try the same places once more.
+	// failed has, for a repetition without a bound, a stretch up to the end of a
+	// run of its characters where nothing matched behind it: both ends count.
 	failed map[*step]span
 	// ended has, for a loop that went round many times, what trying it gives at
 	// each place where a round began: the end and 2, or 1 for none.
@@ -119,13 +119,18 @@ func (r *run) tryEither(s *step, i int) int {
 
 // tryRun takes as many characters as it can and gives them back one by one.
 func (r *run) tryRun(s *step, i int) int {
-	count, start := 0, i
-	if f, ok := r.failed[s]; ok && i >= f.start && i <= f.end {
+	failed, ok := r.failed[s]
+	if ok && i >= failed.start && i <= failed.end {
 		return -1
 	}
+	count, start, end := 0, i, -1
 	for s.max < 0 || count < s.max {
 		n := s.class.size(r.text, i)
 		if n == 0 {
+			break
+		}
+		if ok && i == failed.start { // all from here to the end of the run failed
+			end = failed.end
 			break
 		}
 		i += n
@@ -137,7 +142,7 @@ func (r *run) tryRun(s *step, i int) int {
 		}
 		return i
 	}
-	end := i
+	end = max(end, i)
 	for count >= s.min {
 		// What comes next often needs a character that is not there.
 		if s.next.op != stepClass || s.next.class.size(r.text, i) > 0 {
@@ -152,11 +157,12 @@ func (r *run) tryRun(s *step, i int) int {
 		i -= size
 		count--
 	}
-	if s.max < 0 && end-start > longRun {
+	if s.max < 0 && s.min <= 1 && end-start > longRun {
 		if r.failed == nil {
 			r.failed = map[*step]span{}
 		}
-		r.failed[s] = span{start, end}
+		_, size := utf8.DecodeRuneInString(r.text[start:])
+		r.failed[s] = span{start + s.min*size, end}
 	}
 	return -1
 }
