@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 
 	"github.com/graft-gateway/graft/eft"
@@ -80,6 +82,8 @@ func (c *tokenize) answer(t *tokenizer.Tokenizer, line []byte) any {
 		return failure{`want either "text", a string, or "ids", a list of whole numbers`}
 	case asked.Text != nil:
 		return idsLine{t.Encode(*asked.Text, c.Special)}
+	case hasNull(line):
+		return failure{`"ids" cannot have a JSON null in it`}
 	}
 	ids := make([]eft.Token, len(*asked.IDs))
 	for i, id := range *asked.IDs {
@@ -89,4 +93,16 @@ func (c *tokenize) answer(t *tokenizer.Tokenizer, line []byte) any {
 		ids[i] = eft.Token(id)
 	}
 	return textLine{t.Decode(ids, c.SkipSpecial)}
+}
+
+// hasNull says whether a line of ids has a null among them, which encoding/json
+// takes for a 0.
+func hasNull(line []byte) bool {
+	if !bytes.Contains(line, []byte("null")) {
+		return false
+	}
+	var asked struct {
+		IDs []*json.Number `json:"ids"`
+	}
+	return json.Unmarshal(line, &asked) == nil && slices.Contains(asked.IDs, nil)
 }
