@@ -147,7 +147,7 @@ func (p *plan) chatPrompt(ctx context.Context, messages []openai.Message) error 
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
-			return nil, openai.BadRequest("messages", openai.CodeInvalidValue, "the chat template refuses the messages: %v", err)
+			return nil, openai.BadRequest("messages", openai.CodeInvalidValue, "no prompt can be made of the messages: %v", err)
 		}
 		rendered[with] = tokens
 		return tokens, nil

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"strings"
 
@@ -70,7 +71,11 @@ func (p plain) Prompt(_ context.Context, messages []openai.Message) ([]eft.Token
 	for _, m := range messages {
 		texts = append(texts, m.Content)
 	}
-	return p.model.Tokenizer().Encode(strings.Join(texts, "\n\n"), true), nil
+	tokens := p.model.Tokenizer().Encode(strings.Join(texts, "\n\n"), true)
+	if len(tokens) == 0 {
+		return nil, errors.New("they have no text")
+	}
+	return tokens, nil
 }
 
 // templateMessages turns messages into what templates know: OpenAI's developer is

@@ -121,6 +121,21 @@ func TestAFolderIsLoadedOnceForEachWayToRunIt(t *testing.T) {
 	}
 }
 
+func TestPlainPromptsAreTheMessagesText(t *testing.T) {
+	w, _, err := wire(t, "bases: {small: {folder: embedded:small}}\nroutes: {plain: {base: small}}", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	model := w.order[0]
+	tokens, err := plain{model}.Prompt(t.Context(), []openai.Message{{Content: "The river"}, {Content: "rises"}})
+	if text := model.Tokenizer().Decode(tokens, false); err != nil || text != "The river\n\nrises" {
+		t.Errorf("%q, %v", text, err)
+	}
+	if tokens, err := (plain{model}).Prompt(t.Context(), []openai.Message{{Content: ""}}); err == nil {
+		t.Errorf("messages without text make %v", tokens)
+	}
+}
+
 func TestAdaptersReachTheModels(t *testing.T) {
 	_, routes, err := wire(t, strings.Replace(pairConfig, ", prompt: {base: plain, untuned: turns.jinja}", "", 1), "")
 	if err != nil {
