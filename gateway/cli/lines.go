@@ -11,7 +11,10 @@ import (
 )
 
 // maxLine bounds a line of input, and with it the memory that one can take.
-const maxLine = 64 << 20
+const maxLine = 16 << 20
+
+// errLongLine says that a line was longer, and that the rest of it was passed over.
+var errLongLine = fmt.Errorf("the line is longer than %d MiB", maxLine>>20)
 
 // eachLine answers every line of in with one of out, in order. What is ready is
 // written as soon as no further line waits, so that a program at the other end of
@@ -37,11 +40,16 @@ func copyLines(ctx context.Context, in io.Reader, out io.Writer, answer func(lin
 	for number := 1; ctx.Err() == nil; number++ {
 		var err error
 		line, err = readLine(reader, line[:0])
-		if err != nil && err != io.EOF {
+		long := errors.Is(err, errLongLine)
+		if err != nil && err != io.EOF && !long {
 			return errors.Join(fmt.Errorf("line %d: %w", number, err), writer.Flush())
 		}
-		if text := bytes.TrimSpace(line); len(text) > 0 {
-			if err := encoder.Encode(answer(text)); err != nil {
+		if text := bytes.TrimSpace(line); long || len(text) > 0 {
+			var reply any = failure{errLongLine.Error()}
+			if !long {
+				reply = answer(text)
+			}
+			if err := encoder.Encode(reply); err != nil {
 				return fmt.Errorf("write: %w", err)
 			}
 		}
@@ -57,15 +65,19 @@ func copyLines(ctx context.Context, in io.Reader, out io.Writer, answer func(lin
 	return ctx.Err()
 }
 
-// readLine appends the next line to dst. The last one may come with io.EOF.
+// readLine appends the next line to dst. The last one may come with io.EOF; one that is
+// too long is read to its end and gives errLongLine.
 func readLine(r *bufio.Reader, dst []byte) ([]byte, error) {
-	for {
+	for long := false; ; {
 		part, err := r.ReadSlice('\n')
-		if len(dst)+len(part) > maxLine {
-			return dst, fmt.Errorf("longer than %d MiB", maxLine>>20)
+		if long = long || len(dst)+len(part) > maxLine; !long {
+			dst = append(dst, part...)
 		}
-		dst = append(dst, part...)
-		if err != bufio.ErrBufferFull {
+		switch {
+		case err == bufio.ErrBufferFull:
+		case long && (err == nil || err == io.EOF): // at the end, the next call finds io.EOF again
+			return dst[:0], errLongLine
+		default:
 			return dst, err
 		}
 	}

@@ -47,15 +47,17 @@ func TestLinesOfEveryKind(t *testing.T) {
 	}
 }
 
-// zeros never ends a line.
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
-
 func TestALineHasABound(t *testing.T) {
-	err := eachLine(t.Context(), zeros{}, io.Discard, echo)
-	if err == nil || !strings.Contains(err.Error(), "line 1: longer than 64 MiB") {
-		t.Error(err)
+	long := strings.Repeat("x", maxLine)
+	const refusal = `{"error":"the line is longer than 16 MiB"}` + "\n"
+	for name, c := range map[string]struct{ in, want string }{
+		"in the midst": {"a\n" + long + "\nb\n", "\"a\"\n" + refusal + "\"b\"\n"},
+		"at the end":   {"a\n" + long + "x", "\"a\"\n" + refusal},
+	} {
+		var out bytes.Buffer
+		if err := eachLine(t.Context(), strings.NewReader(c.in), &out, echo); err != nil || out.String() != c.want {
+			t.Errorf("%s: %.80q, %v", name, out.String(), err)
+		}
 	}
 }
 
