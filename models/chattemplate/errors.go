@@ -75,6 +75,15 @@ func fail(kind, format string, a ...any) error {
 	return &RenderError{Kind: kind, Message: fmt.Sprintf(format, a...)}
 }
 
+// misfit is the error of a value of the wrong kind. An undefined one has its own,
+// which names what is missing.
+func misfit(v value, otherwise error) error {
+	if u, ok := v.(*undefined); ok {
+		return u.err()
+	}
+	return otherwise
+}
+
 // at gives err the line of the innermost node that knows one.
 func at(err error, line int) error {
 	switch e := err.(type) {

@@ -78,10 +78,7 @@ func filterXMLAttr(r *render, of value, a arguments) (value, error) {
 	}
 	d, ok := of.(*dict)
 	if !ok {
-		if u, ok := of.(*undefined); ok {
-			return nil, u.err()
-		}
-		return nil, fail(attributeError, "'%s' object has no attribute 'items'", typeName(of))
+		return nil, misfit(of, fail(attributeError, "'%s' object has no attribute 'items'", typeName(of)))
 	}
 	out := r.meter.text()
 	for _, e := range d.entries {

@@ -150,10 +150,7 @@ func filterDictSort(r *render, of value, a arguments) (value, error) {
 	}
 	d, ok := of.(*dict)
 	if !ok {
-		if u, ok := of.(*undefined); ok {
-			return nil, u.err()
-		}
-		return nil, fail(attributeError, "'%s' object has no attribute 'items'", typeName(of))
+		return nil, misfit(of, fail(attributeError, "'%s' object has no attribute 'items'", typeName(of)))
 	}
 	if err := r.alloc(entrySize * d.len()); err != nil {
 		return nil, err

@@ -170,10 +170,7 @@ func filterIndent(r *render, of value, a arguments) (value, error) {
 	}
 	s, ok := textOf(of)
 	if !ok {
-		if u, ok := of.(*undefined); ok {
-			return nil, u.err()
-		}
-		return nil, fail(typeError, "unsupported operand type(s) for +=: '%s' and 'str'", typeName(of))
+		return nil, misfit(of, fail(typeError, "unsupported operand type(s) for +=: '%s' and 'str'", typeName(of)))
 	}
 	margin := "    "
 	if w := bound[0]; w != nil {

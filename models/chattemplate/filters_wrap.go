@@ -15,10 +15,7 @@ func filterWordWrap(r *render, of value, a arguments) (value, error) {
 	}
 	s, ok := textOf(of)
 	if !ok {
-		if u, ok := of.(*undefined); ok {
-			return nil, u.err()
-		}
-		return nil, fail(attributeError, "'%s' object has no attribute 'splitlines'", typeName(of))
+		return nil, misfit(of, fail(attributeError, "'%s' object has no attribute 'splitlines'", typeName(of)))
 	}
 	w := wrapper{width: 79, breakWords: bound[1] == nil || truth(bound[1]), hyphens: bound[3] == nil || bound[3] == boolean(true)}
 	width, err := needInt(bound[0], 79)
