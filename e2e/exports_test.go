@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"compress/gzip"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -24,16 +23,7 @@ routes:  {qwen2: {base: large, experts: {chat: 1.0}}}
 // pairGolden are the tokens of the plain formula over these models in PyTorch.
 func pairGolden(t *testing.T) (cases []golden) {
 	t.Helper()
-	file, err := os.Open(filepath.Join(exports, "golden.json.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	plain, err := gzip.NewReader(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.NewDecoder(plain).Decode(&cases); err != nil {
+	if err := json.NewDecoder(unzipped(t, filepath.Join(exports, "golden.json.gz"))).Decode(&cases); err != nil {
 		t.Fatal(err)
 	}
 	return cases

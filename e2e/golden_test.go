@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"strconv"
@@ -24,19 +25,25 @@ type golden struct {
 	Rows      [][]float64 // of the first positions, in some cases
 }
 
-func goldenCases(t *testing.T) []golden {
+// unzipped reads a compressed file until the test ends.
+func unzipped(t *testing.T, path string) io.Reader {
 	t.Helper()
-	file, err := os.Open("testdata/golden.jsonl.gz")
+	file, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
+	t.Cleanup(func() { file.Close() })
 	plain, err := gzip.NewReader(file)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return plain
+}
+
+func goldenCases(t *testing.T) []golden {
+	t.Helper()
 	var cases []golden
-	lines := bufio.NewScanner(plain)
+	lines := bufio.NewScanner(unzipped(t, "testdata/golden.jsonl.gz"))
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
 		var c golden

@@ -1,9 +1,6 @@
 package models
 
 import (
-	"compress/gzip"
-	"encoding/json"
-	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -43,7 +40,11 @@ func TestModelsOfDifferentWidthsMixToTheFormulasTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range readPairGolden(t) {
+	cases := readGolden[pairCase](t, filepath.Join(exports, "pair", "golden.json.gz"))
+	if len(cases) == 0 {
+		t.Fatal("no cases")
+	}
+	for _, c := range cases {
 		if got := base.Tokenizer().Encode(c.Prompt, true); !slices.Equal(got, c.PromptIDs) {
 			t.Fatalf("%q is %v, want %v", c.Prompt, got, c.PromptIDs)
 		}
@@ -80,24 +81,4 @@ type pairCase struct {
 	PromptIDs []eft.Token `json:"prompt_ids"`
 	Strength  float64     `json:"strength"`
 	Tokens    []eft.Token `json:"tokens"`
-}
-
-func readPairGolden(t *testing.T) (cases []pairCase) {
-	t.Helper()
-	f, err := os.Open(filepath.Join(exports, "pair", "golden.json.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.NewDecoder(z).Decode(&cases); err != nil {
-		t.Fatal(err)
-	}
-	if len(cases) == 0 {
-		t.Fatal("no cases")
-	}
-	return cases
 }

@@ -47,7 +47,8 @@ type goldenCase struct {
 	Steps   [][]float64   `json:"steps"` // the same, one token a run
 }
 
-func readGolden(t *testing.T, path string) []goldenCase {
+// readGolden reads the cases of a golden file.
+func readGolden[Case any](t *testing.T, path string) []Case {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
@@ -58,7 +59,7 @@ func readGolden(t *testing.T, path string) []goldenCase {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var cases []goldenCase
+	var cases []Case
 	if err := json.NewDecoder(z).Decode(&cases); err != nil {
 		t.Fatalf("%s: %v", path, err)
 	}
@@ -216,7 +217,7 @@ func (d differences) line(e export) string {
 // compareExport runs every prompt in all ways and compares every row.
 func compareExport(t *testing.T, e export, m *Model) (d differences) {
 	t.Helper()
-	for _, c := range readGolden(t, e.golden) {
+	for _, c := range readGolden[goldenCase](t, e.golden) {
 		for _, way := range ways {
 			rows := way.run(t, m, c.Prompt)
 			if len(rows) != len(c.Prompt) {

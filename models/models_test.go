@@ -325,23 +325,11 @@ func TestEmptyPromptsAreRefused(t *testing.T) {
 }
 
 func TestFoldersOnDisk(t *testing.T) {
-	dir := t.TempDir()
-	for name, file := range files(t, "small") {
-		if name == "model.onnx" {
-			name = "onnx/model.onnx"
-		}
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, file.Data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	folder, err := OpenFolder(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	moved := files(t, "small")
+	moved["onnx/model.onnx"] = moved["model.onnx"]
+	delete(moved, "model.onnx")
+	folder := onDisk(t, moved)
+	dir := folder.String()
 	m, err := Load(env, folder, Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -45,16 +45,7 @@ var layouts = []struct {
 func openLayout(t testing.TB, name string, o Options) *Session {
 	t.Helper()
 	o.Provider, o.Context = CPU, 128
-	s, err := OpenSession(testEnv, Source{Path: filepath.Join("testdata", "layouts", name+".onnx")}, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
+	return openSource(t, Source{Path: filepath.Join("testdata", "layouts", name+".onnx")}, o)
 }
 
 func TestOtherLayoutsGiveTheSameRows(t *testing.T) {

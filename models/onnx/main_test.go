@@ -73,7 +73,13 @@ func openModel(t testing.TB, name string, o Options) *Session {
 	if o.Context == 0 {
 		o.Context = 128
 	}
-	s, err := OpenSession(testEnv, model(name), o)
+	return openSource(t, model(name), o)
+}
+
+// openSource opens a session and closes it when the test is done.
+func openSource(t testing.TB, src Source, o Options) *Session {
+	t.Helper()
+	s, err := OpenSession(testEnv, src, o)
 	if err != nil {
 		t.Fatal(err)
 	}
