@@ -1,0 +1,47 @@
+package eft
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Scored is a token and its log-prob.
+type Scored struct {
+	ID      Token
+	LogProb float32
+}
+
+// Canonical makes the truncated row of the k best of listed, by log-prob and then by
+// id; whatever else a server listed, such as the token it sampled, is dropped. It
+// sorts listed, and lists fewer than k where there are fewer. Log-probs of −∞ are
+// no listing: such ids are dropped, too.
+func Canonical(listed []Scored, k int) Row {
+	listed = slices.DeleteFunc(listed, func(s Scored) bool { return !finite(float64(s.LogProb)) })
+	slices.SortFunc(listed, func(a, b Scored) int {
+		return cmp.Or(cmp.Compare(b.LogProb, a.LogProb), cmp.Compare(a.ID, b.ID))
+	})
+	listed = listed[:min(k, len(listed))]
+	row := Row{IDs: make([]Token, len(listed)), LogProbs: make([]float32, len(listed)), Best: len(listed)}
+	for i, s := range listed {
+		row.IDs[i], row.LogProbs[i] = s.ID, s.LogProb
+	}
+	return row
+}
+
+// WithNamed returns row with tokens that were asked for by name behind its best, by
+// id. Those that are among the best already stay where they are; what row had behind
+// its best is replaced. A dense row is returned as it is.
+func (r Row) WithNamed(named []Scored) Row {
+	if r.Dense() {
+		return r
+	}
+	named = slices.Clone(named)
+	slices.SortFunc(named, func(a, b Scored) int { return cmp.Compare(a.ID, b.ID) })
+	out := Row{IDs: slices.Clone(r.IDs[:r.Best]), LogProbs: slices.Clone(r.LogProbs[:r.Best]), Best: r.Best}
+	for _, s := range named {
+		if finite(float64(s.LogProb)) && !slices.Contains(out.IDs, s.ID) {
+			out.IDs, out.LogProbs = append(out.IDs, s.ID), append(out.LogProbs, s.LogProb)
+		}
+	}
+	return out
+}
