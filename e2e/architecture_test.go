@@ -109,7 +109,7 @@ func TestForeignLibrariesHaveOneRoom(t *testing.T) {
 		{"github.com/goccy/go-yaml", "gateway/cli", "configuration belongs to cli"},
 		{"github.com/jedib0t/go-pretty/v6", "gateway/doctor", "one way to show tables to people"},
 		{"github.com/vbauerster/mpb/v8", "gateway/cli", "what a terminal shows belongs to commands"},
-				{"github.com/dlclark/regexp2", "models/tokenizer", "foreign patterns are tokenizers' alone"},
+		{"github.com/dlclark/regexp2", "models/tokenizer", "foreign patterns are tokenizers' alone"},
 	} {
 		for _, p := range packages(t) {
 			name, _ := room(p.ImportPath)
