@@ -1,6 +1,9 @@
 package eft
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // ranking gives ids by falling score, equal scores by rising id, only as many as
 // are asked for: a binary heap, made in O(n), O(log n) an id.
@@ -68,6 +71,27 @@ func (c *Combination) Best(dst []Token, n int) []Token {
 	for ; n > 0 && r.more(); n-- {
 		id, _ := r.pop()
 		dst = append(dst, id)
+	}
+	return dst
+}
+
+// Best appends to dst the n best ids of a dense row that have a token, best
+// first, equal ones by rising id.
+func (v *Vocabulary) Best(dst []Token, r Row, n int) []Token {
+	from := len(dst)
+	for id, score := range r.Scores[:min(len(r.Scores), v.Size())] {
+		full := len(dst)-from == n
+		if v.pieces[id] == nil || math.IsNaN(float64(score)) || n < 1 || full && score <= r.Scores[dst[len(dst)-1]] {
+			continue
+		}
+		if full {
+			dst = dst[:len(dst)-1]
+		}
+		at := len(dst)
+		for at > from && score > r.Scores[dst[at-1]] {
+			at--
+		}
+		dst = slices.Insert(dst, at, Token(id))
 	}
 	return dst
 }

@@ -25,6 +25,7 @@ type loop struct {
 	generated []eft.Token
 	path      []eft.Token
 	fetched   fetched
+	names     [][]eft.Token // asked for in this round, for each of fetched.base
 	report    Report
 }
 
@@ -96,6 +97,9 @@ func (l *loop) round(ctx context.Context, emit func(Step) bool) error {
 	}
 	l.path = l.path[:min(len(l.path), limit)]
 	if err := l.fetch(ctx); err != nil {
+		return err
+	}
+	if err := l.name(ctx); err != nil {
 		return err
 	}
 	l.report.BaseCalls++

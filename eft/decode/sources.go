@@ -24,6 +24,16 @@ type Sequence interface {
 	Close()
 }
 
+// Namer is a [Sequence] of truncated rows that can be asked for single tokens, too.
+type Namer interface {
+	Sequence
+	// Names is how many tokens of a position can be asked for by id; 0 is none.
+	Names() int
+	// Named returns the log-probs of names[i] behind prompt, generated and the first i
+	// tokens of path, in that order. Names[i] may be empty.
+	Named(ctx context.Context, generated, path []eft.Token, names [][]eft.Token) ([][]eft.Scored, error)
+}
+
 // Small is a pair of small models, or a tuned one alone.
 type Small interface {
 	// Open begins a text of both models, each with its own prompt.
