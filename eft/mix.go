@@ -91,6 +91,9 @@ type Combination struct {
 	// LogProbs has one normalised log-prob per id of the vocabulary: the mixed
 	// distribution, before bias, penalties, temperature and filters.
 	LogProbs []float64
+	// BaseLogProbs are the base's own, as the mix took them: normalised, the tail of
+	// a truncated row completed.
+	BaseLogProbs []float64
 	// Top and BaseTop are the most probable ids, mixed and in the base alone.
 	Top, BaseTop Token
 	// KL is KL(mixed ‖ base) in nats.

@@ -75,6 +75,15 @@ func TestTailFollowsTheUntunedModel(t *testing.T) {
 				t.Errorf("%s: p(%d) = %v, want %v", name, i, math.Exp(got.LogProbs[i]), want)
 			}
 		}
+		base := []float64{.2, .6, .05, .15}
+		if c.tail == TailDrop {
+			base = []float64{.25, .75, 0, 0}
+		}
+		for i, want := range base {
+			if math.Abs(math.Exp(got.BaseLogProbs[i])-want) > 1e-6 {
+				t.Errorf("%s: the base's p(%d) = %v, want %v", name, i, math.Exp(got.BaseLogProbs[i]), want)
+			}
+		}
 		if math.Abs(got.MissingMass-.2) > 1e-6 {
 			t.Errorf("%s: missing mass %v", name, got.MissingMass)
 		}
