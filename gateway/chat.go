@@ -14,6 +14,9 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if passed, err := s.pass(w, r, body); passed || err != nil {
+		return err
+	}
 	request, err := openai.DecodeChat(body)
 	if err != nil {
 		return err
@@ -22,8 +25,7 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p.logprobs = request.Logprobs
-	if err := p.capTop("top_logprobs", request.TopLogprobs, p.route.TopLogprobs); err != nil {
+	if err := p.tellChat(request); err != nil {
 		return err
 	}
 	leave, err := s.admission.enter(r.Context())

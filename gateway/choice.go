@@ -24,8 +24,9 @@ type piece struct {
 type told struct {
 	scored
 	top    []scored
-	offset int // characters of the text before it
-	starts int // bytes of the text before it
+	whole  openai.Whole // in place of top
+	offset int          // characters of the text before it
+	starts int          // bytes of the text before it
 	reason *openai.Explanation
 }
 
@@ -58,7 +59,7 @@ type choice struct {
 
 // generate runs choice i and sends its pieces in order, the last with a reason.
 func (p *plan) generate(ctx context.Context, i int, send func(piece) error) (*choice, decode.Report, error) {
-	c := &choice{plan: p, index: i, stream: p.route.Text.Stream(), stop: stopper{stops: p.stops}, send: send}
+	c := &choice{plan: p, index: i, stream: p.stream(), stop: stopper{stops: p.stops}, send: send}
 	report, err := decode.Run(ctx, p.request(i), c.step)
 	if err == nil && c.sendErr == nil {
 		c.end(report.Finish)
@@ -69,13 +70,21 @@ func (p *plan) generate(ctx context.Context, i int, send func(piece) error) (*ch
 	return c, report, err
 }
 
+// stream begins the text of a choice.
+func (p *plan) stream() TextStream {
+	if p.special {
+		return p.route.Text.(SpecialText).StreamSpecial()
+	}
+	return p.route.Text.Stream()
+}
+
 // step takes one token and says whether the text goes on.
 func (c *choice) step(s decode.Step) bool {
 	c.last = time.Now()
 	if c.first.IsZero() {
 		c.first = c.last
 	}
-	if c.plan.logprobs || c.plan.explain {
+	if c.plan.logprobs || c.plan.explain || c.plan.ids {
 		c.held = append(c.held, c.tell(s))
 	}
 	if s.End && !c.plan.ignore {
@@ -134,9 +143,7 @@ func (c *choice) tell(s decode.Step) told {
 		offset: c.characters, starts: c.bytes,
 	}
 	if c.plan.top > 0 {
-		for _, id := range s.Combination.Best(nil, c.plan.top) {
-			t.top = append(t.top, scored{id, s.Combination.LogProbs[id]})
-		}
+		c.tellTop(&t, s.Combination)
 	}
 	if c.plan.explain {
 		t.reason = c.explain(s)
@@ -144,12 +151,31 @@ func (c *choice) tell(s decode.Step) told {
 	return t
 }
 
+// tellTop keeps the log-probs of other tokens that the client asked for.
+func (c *choice) tellTop(t *told, of *eft.Combination) {
+	if c.plan.whole {
+		t.whole = make(openai.Whole, len(of.LogProbs))
+		for id, l := range of.LogProbs {
+			t.whole[id] = float32(l)
+		}
+		return
+	}
+	ids := c.plan.named
+	if ids == nil {
+		ids = of.Best(nil, c.plan.top)
+	}
+	t.top = make([]scored, 0, len(ids))
+	for _, id := range ids {
+		t.top = append(t.top, scored{id, of.LogProbs[id]})
+	}
+}
+
 // explain sets the models' log-probs of a token side by side.
 func (c *choice) explain(s decode.Step) *openai.Explanation {
 	route := c.plan.route
 	e := &openai.Explanation{
 		Choice: c.index, Token: c.plan.text(s.Token), ID: s.Token,
-		Base:       openai.Logprob(route.Vocabulary.LogProb(s.Rows.Base, s.Token)),
+		Base:       openai.Logprob(s.Combination.BaseLogProbs[s.Token]),
 		Combined:   openai.Logprob(s.Combination.LogProbs[s.Token]),
 		BaseChoice: c.plan.text(s.Combination.BaseTop), BaseChoiceID: s.Combination.BaseTop,
 		Tuned: map[string]openai.Logprob{}, Untuned: map[string]openai.Logprob{},

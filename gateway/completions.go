@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/graft-gateway/graft/eft"
 	"github.com/graft-gateway/graft/gateway/openai"
 )
 
@@ -13,6 +14,9 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) error {
 	arrived := time.Now()
 	body, err := readBody(w, r)
 	if err != nil {
+		return err
+	}
+	if passed, err := s.pass(w, r, body); passed || err != nil {
 		return err
 	}
 	request, err := openai.DecodeCompletion(body)
@@ -26,8 +30,7 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) error {
 	if err := request.CheckVocabulary(p.route.Vocabulary.Size()); err != nil {
 		return err
 	}
-	p.logprobs = request.Logprobs.Set
-	if err := p.capTop("logprobs", request.Logprobs.Value, p.route.CompletionLogprobs); err != nil {
+	if err := p.tellText(request); err != nil {
 		return err
 	}
 	leave, err := s.admission.enter(r.Context())
@@ -35,13 +38,15 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer leave()
-	if err := p.plainPrompts(request.Prompts); err != nil {
+	if err := p.plainPrompts(request.Prompts, request.AddSpecialTokens); err != nil {
 		return err
 	}
 	if err := p.limit("prompt", request.MaxTokens, request.MinTokens); err != nil {
 		return err
 	}
-	a := textAnswer{plan: p, id: newID("cmpl-"), created: arrived.Unix(), model: request.Model, usage: request.IncludeUsage}
+	a := textAnswer{
+		plan: p, id: newID("cmpl-"), created: arrived.Unix(), model: request.Model, usage: request.IncludeUsage, begun: make([]bool, p.choices()),
+	}
 	return s.answer(w, r, p, arrived, &a, &request.Generation)
 }
 
@@ -52,12 +57,13 @@ type textAnswer struct {
 	created int64
 	model   string
 	usage   bool
+	begun   []bool // choices whose prompt's ids have been told
 }
 
 func (a *textAnswer) whole(choices []finished, usage *openai.Usage, tuning *openai.TuningReport) any {
 	answer := a.object()
 	for i, c := range choices {
-		answer.Choices = append(answer.Choices, openai.CompletionChoice{Index: i, Text: c.text, Logprobs: a.logprobs(c.tokens), FinishReason: c.reason})
+		answer.Choices = append(answer.Choices, a.choice(i, c.text, c.tokens, c.reason))
 	}
 	answer.Usage, answer.Tuning = openai.Some(usage), tuning
 	return answer
@@ -67,7 +73,7 @@ func (a *textAnswer) opening(int) any { return nil }
 
 func (a *textAnswer) event(p piece, tuning *openai.TuningReport) any {
 	object := a.object()
-	object.Choices = []openai.CompletionChoice{{Index: p.choice, Text: p.text, Logprobs: a.logprobs(p.tokens), FinishReason: p.finish}}
+	object.Choices = []openai.CompletionChoice{a.choice(p.choice, p.text, p.tokens, p.finish)}
 	object.Tuning = tuning
 	return object
 }
@@ -87,8 +93,24 @@ func (a *textAnswer) object() *openai.Completion {
 	return object
 }
 
-// logprobs tells tokens as the completions endpoint does, nil if nobody asked: the
-// best tokens of a position hold the chosen one too, wherever it ranks.
+// choice is all or a piece of one.
+func (a *textAnswer) choice(i int, text string, tokens []told, reason openai.FinishReason) openai.CompletionChoice {
+	c := openai.CompletionChoice{Index: i, Text: text, Logprobs: a.logprobs(tokens), FinishReason: reason}
+	if !a.plan.ids {
+		return c
+	}
+	if !a.begun[i] {
+		a.begun[i] = true
+		c.PromptTokenIDs = a.plan.prompts[i/a.plan.n].base
+	}
+	c.TokenIDs = make([]eft.Token, 0, len(tokens))
+	for _, t := range tokens {
+		c.TokenIDs = append(c.TokenIDs, t.id)
+	}
+	return c
+}
+
+// logprobs tells tokens as the completions endpoint does, nil if nobody asked.
 func (a *textAnswer) logprobs(tokens []told) *openai.CompletionLogprobs {
 	if !a.plan.logprobs {
 		return nil
@@ -96,16 +118,32 @@ func (a *textAnswer) logprobs(tokens []told) *openai.CompletionLogprobs {
 	out := &openai.CompletionLogprobs{}
 	for _, t := range tokens {
 		out.Tokens = append(out.Tokens, a.plan.text(t.id))
-		out.Logprobs = append(out.Logprobs, openai.Logprob(t.logprob))
+		out.Logprobs = append(out.Logprobs, float32(t.logprob))
 		out.Offsets = append(out.Offsets, t.offset)
-		top := make([]openai.TopLogprob, 0, len(t.top)+1)
-		for _, s := range t.top {
-			top = append(top, a.plan.candidate(s))
-		}
-		if !slices.ContainsFunc(t.top, func(s scored) bool { return s.id == t.id }) {
-			top = append(top, a.plan.candidate(t.scored))
-		}
-		out.Top = append(out.Top, top)
+		out.Top = append(out.Top, a.top(t))
 	}
 	return out
+}
+
+// top are the tokens told beside a token, which is always among them.
+func (a *textAnswer) top(t told) openai.Top {
+	if a.plan.whole {
+		return t.whole
+	}
+	all := t.top
+	if !slices.ContainsFunc(all, func(s scored) bool { return s.id == t.id }) {
+		all = append(slices.Clip(all), t.scored)
+	}
+	if a.plan.names {
+		top := make(openai.ByID, 0, len(all))
+		for _, s := range all {
+			top = append(top, eft.Scored{ID: s.id, LogProb: float32(s.logprob)})
+		}
+		return top
+	}
+	top := make(openai.ByText, 0, len(all))
+	for _, s := range all {
+		top = append(top, openai.Candidate{Text: a.plan.text(s.id), LogProb: float32(s.logprob)})
+	}
+	return top
 }

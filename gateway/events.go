@@ -1,10 +1,9 @@
 package gateway
 
 import (
-	"encoding/json"
+	"bytes"
 	"errors"
 	"net/http"
-	"time"
 
 	"github.com/graft-gateway/graft/gateway/openai"
 )
@@ -12,14 +11,12 @@ import (
 // events writes server-sent events, each flushed as it comes. The headers go out
 // with the first one, so that an error before it can still have its status.
 type events struct {
-	w       http.ResponseWriter
-	control *http.ResponseController
-	began   bool
+	w     *patientWriter
+	began bool
+	line  bytes.Buffer // of the event that is being written
 }
 
-func newEvents(w http.ResponseWriter) *events {
-	return &events{w: w, control: http.NewResponseController(w)}
-}
+func newEvents(w http.ResponseWriter) *events { return &events{w: newPatientWriter(w)} }
 
 // open sends the events that begin each choice, once.
 func (e *events) open(as shape, choices int) error {
@@ -37,32 +34,33 @@ func (e *events) open(as shape, choices int) error {
 }
 
 func (e *events) send(v any) error {
-	body, err := json.Marshal(v)
-	if err != nil {
+	e.line.Reset()
+	e.line.WriteString("data: ")
+	if err := encode(&e.line, v); err != nil {
 		return err
 	}
-	return e.write(body)
+	return e.write()
 }
 
 // done ends a stream that came to its end.
 func (e *events) done() error {
-	return errors.Join(e.write([]byte("[DONE]")), e.control.SetWriteDeadline(time.Time{}))
+	e.line.Reset()
+	e.line.WriteString("data: [DONE]")
+	return errors.Join(e.write(), e.w.rest())
 }
 
 // fail ends a stream with an error; clients see it in place of the next event. A
 // stream that has not begun gets an ordinary error answer.
 func (e *events) fail(err error) error {
-	if !e.began {
-		return err
-	}
-	body, merr := json.Marshal(openai.AsError(err))
-	if merr == nil {
-		_ = e.write(body) // the client may have left; err is what is logged
+	if e.began {
+		// The client may have left; err is what is logged.
+		_ = errors.Join(e.send(openai.AsError(err)), e.w.rest())
 	}
 	return err
 }
 
-func (e *events) write(data []byte) error {
+// write sends the line and the blank one that ends an event.
+func (e *events) write() error {
 	if !e.began {
 		h := e.w.Header()
 		h.Set("Content-Type", "text/event-stream; charset=utf-8")
@@ -70,13 +68,9 @@ func (e *events) write(data []byte) error {
 		h.Set("X-Accel-Buffering", "no") // nginx would hold events back
 		e.began = true
 	}
-	if err := e.control.SetWriteDeadline(time.Now().Add(writePatience)); err != nil {
+	e.line.WriteString("\n\n")
+	if _, err := e.w.Write(e.line.Bytes()); err != nil {
 		return err
 	}
-	line := make([]byte, 0, len(data)+len("data: \n\n"))
-	line = append(append(append(line, "data: "...), data...), "\n\n"...)
-	if _, err := e.w.Write(line); err != nil {
-		return err
-	}
-	return e.control.Flush()
+	return e.w.control.Flush()
 }

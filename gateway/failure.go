@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"time"
 
 	"github.com/graft-gateway/graft/gateway/openai"
@@ -17,24 +18,35 @@ import (
 // receives it (nginx's number).
 const statusClientGone = 499
 
-// A client must send its body, and take each piece of its answer, in these times.
-const (
-	readPatience  = time.Minute
-	writePatience = 30 * time.Second
-)
-
 // errShutdown ends what the time for shutting down did not suffice for.
 var errShutdown = errors.New("the server is shutting down")
 
 // endpoint is a handler that returns what went wrong instead of writing it.
 type endpoint func(w http.ResponseWriter, r *http.Request) error
 
+// baseFault is how a base's server failed. Its own text is for the log.
+type baseFault interface {
+	error
+	HTTPStatus() int           // what a client gets for it
+	Public() string            // what a client may know of it
+	RetryDelay() time.Duration // when the client may come back, 0 for unknown
+}
+
+// errCut is what happened to a forwarded answer whose end never came.
+var errCut = errors.New("the base's server broke off its answer")
+
 // serve writes what an endpoint returns, logs what is ours to mend, and turns a panic
-// into a 500.
+// into a 500. An answer that was forwarded and broke off must break off for the client
+// too, who could take it for a whole one: that panic goes on to net/http.
 func (s *Server) serve(e endpoint) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
-			if v := recover(); v != nil {
+			switch v := recover(); v {
+			case nil:
+			case http.ErrAbortHandler:
+				s.fail(w, r, openai.BaseFailed(http.StatusBadGateway, errCut.Error(), 0, errCut))
+				panic(v)
+			default:
 				s.log.LogAttrs(r.Context(), slog.LevelError, "panic", slog.Any("value", v), slog.String("stack", string(debug.Stack())))
 				s.fail(w, r, openai.Internal(errors.New("panic")))
 			}
@@ -53,11 +65,8 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		note(r.Context(), func(n *notes) { n.status, n.err = statusClientGone, err })
 		return
 	}
-	note(r.Context(), func(n *notes) { n.err = err })
 	e := openai.AsError(err)
-	if e.Status >= http.StatusInternalServerError {
-		s.log.LogAttrs(r.Context(), slog.LevelError, "request failed", slog.String("path", r.URL.Path), slog.Any("error", err))
-	}
+	s.tell(r, e)
 	if began(r.Context()) {
 		note(r.Context(), func(n *notes) { n.status = e.Status })
 		return
@@ -65,32 +74,69 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	openai.WriteError(w, e)
 }
 
+// tell logs a failure with its cause, once: what a base's server did is a warning, and
+// the request's own line then says only what the client was told.
+func (s *Server) tell(r *http.Request, e *openai.Error) {
+	level, message := slog.LevelError, "request failed"
+	route, noted := "", error(e)
+	var fault baseFault
+	if errors.As(e, &fault) || errors.Is(e, errCut) {
+		level, message, noted = slog.LevelWarn, "base failed", errors.New(e.Message)
+	}
+	note(r.Context(), func(n *notes) { n.err, route = noted, n.route })
+	if level == slog.LevelWarn {
+		s.metrics.baseFailures.WithLabelValues(route, strconv.Itoa(e.Status)).Inc()
+	}
+	if level == slog.LevelWarn || e.Status >= http.StatusInternalServerError {
+		s.log.LogAttrs(r.Context(), level, message, slog.String("path", r.URL.Path), slog.String("route", route), slog.Any("error", e))
+	}
+}
+
 // stopping says that the request was ended by the server's own shutdown.
 func stopping(ctx context.Context) bool { return errors.Is(context.Cause(ctx), errShutdown) }
 
-// public tells a request that the shutdown ended what happened to it; other errors
-// stay as they are.
+// public tells a request that the shutdown ended what happened to it, and puts what a
+// base's server did in OpenAI's words; other errors stay as they are.
 func public(ctx context.Context, err error) error {
-	if stopping(ctx) {
+	var known *openai.Error
+	var fault baseFault
+	switch {
+	case stopping(ctx):
 		return openai.Unavailable("the server is shutting down; try another replica", time.Second, err)
+	case errors.As(err, &known):
+		return err
+	case errors.As(err, &fault):
+		return openai.BaseFailed(fault.HTTPStatus(), fault.Public(), fault.RetryDelay(), err)
 	}
 	return err
 }
 
-func writeJSON(w http.ResponseWriter, v any) error {
+// encoder is an answer that knows how to write itself, since it can be large.
+type encoder interface{ Encode(w io.Writer) error }
+
+// encode writes v as JSON.
+func encode(w io.Writer, v any) error {
+	if e, ok := v.(encoder); ok {
+		return e.Encode(w)
+	}
 	body, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
+	_, err = w.Write(body)
+	return err
+}
+
+func writeJSON(w http.ResponseWriter, v any) error {
 	w.Header().Set("Content-Type", "application/json")
-	control := http.NewResponseController(w)
-	if err := control.SetWriteDeadline(time.Now().Add(writePatience)); err != nil {
+	writer := newPatientWriter(w)
+	if err := encode(writer, v); err != nil {
 		return err
 	}
-	if _, err = w.Write(append(body, '\n')); err != nil {
+	if _, err := writer.Write([]byte("\n")); err != nil {
 		return err
 	}
-	return control.SetWriteDeadline(time.Time{})
+	return writer.rest()
 }
 
 // readBody reads what the limit of the server lets through.

@@ -40,6 +40,15 @@ func tenantOf(ctx context.Context) string {
 	return tenant
 }
 
+// salted parts a tenant's requests by their salt: they share no cache with others.
+func salted(tenant, salt string) string {
+	if salt == "" {
+		return tenant
+	}
+	hash := sha256.Sum256([]byte(tenant + "\x00" + salt)) // no tenant has a zero byte
+	return hex.EncodeToString(hash[:16])
+}
+
 // authenticate wants a key if the server has any.
 func (s *Server) authenticate(next http.Handler) http.Handler {
 	if len(s.keys) == 0 {

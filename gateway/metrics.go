@@ -22,6 +22,7 @@ type metrics struct {
 	perToken     *prometheus.HistogramVec
 	divergence   *prometheus.CounterVec
 	baseCalls    *prometheus.CounterVec
+	baseFailures *prometheus.CounterVec
 	draftedWalks *prometheus.CounterVec
 }
 
@@ -42,6 +43,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		changed:      counter("graft_changed_tokens_total", "Positions whose best token is not the base's. Above a fifth of the completion tokens a pair is likely to fail.", "route"),
 		divergence:   counter("graft_kl_nats_total", "KL divergence of the mixed distribution from the base's, summed over positions.", "route"),
 		baseCalls:    counter("graft_base_calls_total", "Rounds of the decode loop.", "route"),
+		baseFailures: counter("graft_base_failures_total", "Requests that a base's server failed, by route and the status that the client got.", "route", "status"),
 		draftedWalks: counter("graft_drafted_tokens_total", "Tokens of drafts that were walked to, by what became of them (agreed, refused).", "route", "fate"),
 		rejected:     counter("graft_queue_rejected_total", "Requests answered 429, because the queue was full or the wait too long.", "why"),
 		queued:       prometheus.NewGauge(prometheus.GaugeOpts{Name: "graft_queue_waiting", Help: "Requests that wait for a place."}),

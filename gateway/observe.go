@@ -19,6 +19,7 @@ import (
 type notes struct {
 	mu           sync.Mutex // guards what follows
 	route        string
+	passed       bool // to the route's upstream: nobody counted tokens
 	promptTokens int
 	report       decode.Report
 	status       int // where it is not what was written
@@ -53,29 +54,33 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		id := newID("req-")
 		w.Header().Set("X-Request-Id", id)
 		ctx := context.WithValue(r.Context(), notesKey{}, n)
+		defer func() { s.observed(n, r.WithContext(ctx), id, arrived) }() // of a panic too
 		next.ServeHTTP(n.answer, r.WithContext(ctx))
-
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		status := n.status
-		if status == 0 {
-			status = max(n.answer.Status(), http.StatusOK)
-		}
-		pattern := "unknown"
-		if route := chi.RouteContext(r.Context()); route != nil && route.RoutePattern() != "" {
-			pattern = route.RoutePattern()
-		}
-		took := time.Since(arrived)
-		s.metrics.requests.WithLabelValues(n.route, pattern, strconv.Itoa(status)).Inc()
-		if n.route != "" {
-			s.metrics.duration.WithLabelValues(n.route).Observe(took.Seconds())
-		}
-		level := slog.LevelInfo
-		if n.route == "" && r.Method != http.MethodPost {
-			level = slog.LevelDebug
-		}
-		s.log.LogAttrs(ctx, level, "request", n.attributes(r, id, status, took)...)
 	})
+}
+
+// observed counts and logs a request that is over.
+func (s *Server) observed(n *notes, r *http.Request, id string, arrived time.Time) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	status := n.status
+	if status == 0 {
+		status = max(n.answer.Status(), http.StatusOK)
+	}
+	pattern := "unknown"
+	if route := chi.RouteContext(r.Context()); route != nil && route.RoutePattern() != "" {
+		pattern = route.RoutePattern()
+	}
+	took := time.Since(arrived)
+	s.metrics.requests.WithLabelValues(n.route, pattern, strconv.Itoa(status)).Inc()
+	if n.route != "" {
+		s.metrics.duration.WithLabelValues(n.route).Observe(took.Seconds())
+	}
+	level := slog.LevelInfo
+	if n.route == "" && r.Method != http.MethodPost {
+		level = slog.LevelDebug
+	}
+	s.log.LogAttrs(r.Context(), level, "request", n.attributes(r, id, status, took)...)
 }
 
 func (n *notes) attributes(r *http.Request, id string, status int, took time.Duration) []slog.Attr {
@@ -84,7 +89,10 @@ func (n *notes) attributes(r *http.Request, id string, status int, took time.Dur
 		slog.Int("status", status), slog.Float64("seconds", took.Seconds()),
 	}
 	if n.route != "" {
-		attributes = append(attributes, slog.String("route", n.route),
+		attributes = append(attributes, slog.String("route", n.route))
+	}
+	if n.route != "" && !n.passed {
+		attributes = append(attributes,
 			slog.Int("prompt_tokens", n.promptTokens), slog.Int("completion_tokens", n.report.Tokens),
 			slog.Int("changed_tokens", n.report.Changed))
 	}

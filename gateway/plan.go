@@ -10,9 +10,10 @@ import (
 	"github.com/graft-gateway/graft/gateway/openai"
 )
 
-// maxTopEntries bounds the log-probs one answer may hold: choices × tokens × best
-// tokens asked for.
-const maxTopEntries = 1 << 21
+// maxTopEntries bounds the log-probs one answer may hold: choices × tokens × tokens
+// told at each position. Where those are whole vocabularies, so that they need no more
+// than four bytes each, 32 rows over the largest fit.
+const maxTopEntries = 1 << 23
 
 // plan is a validated request: everything that [Server.run] needs, and nothing that
 // can still be wrong.
@@ -26,8 +27,12 @@ type plan struct {
 	stops    []string
 	ignore   bool // end tokens
 	logprobs bool
-	top      int  // best tokens told for each position
-	names    bool // tokens are told as ids
+	top      int         // tokens told for each position
+	named    []eft.Token // are told in place of the best ones
+	whole    bool        // all ids are told, by name
+	names    bool        // tokens are told as ids
+	ids      bool        // the answer's tokens are told
+	special  bool        // they are seen in the text
 	explain  bool
 	tenant   string
 }
@@ -64,13 +69,17 @@ func (s *Server) plan(r *http.Request, g *openai.Generation) (*plan, error) {
 	note(r.Context(), func(n *notes) { n.route = route.Name })
 	p := &plan{
 		route: route, n: g.N, stops: g.Stop, ignore: g.IgnoreEOS, names: g.ReturnTokensAsTokenIDs,
-		explain: knob.Explain.Or(false), tenant: tenantOf(r.Context()),
+		special: g.KeepSpecialTokens,
+		explain: knob.Explain.Or(false), tenant: salted(tenantOf(r.Context()), g.CacheSalt),
 	}
 	if p.weights, err = route.weigh(knob); err != nil {
 		return nil, err
 	}
 	if p.draft, err = route.drafter(knob.Draft); err != nil {
 		return nil, err
+	}
+	if _, can := route.Text.(SpecialText); p.special && !can {
+		return nil, openai.BadRequest("skip_special_tokens", openai.CodeUnsupported, "route %s cannot show special tokens; leave skip_special_tokens out or send true", route.Name)
 	}
 	if err := g.CheckVocabulary(route.Vocabulary.Size()); err != nil {
 		return nil, err
@@ -109,9 +118,13 @@ func (p *plan) limit(param string, asked openai.Optional[int], minTokens int) er
 		}
 		most = max(most, prompt.maxTokens)
 	}
-	if entries := p.choices() * most * p.top; entries > maxTopEntries {
+	allowed := maxTopEntries
+	if !p.whole {
+		allowed /= 4 // each holds its id and perhaps its text, too
+	}
+	if entries := p.choices() * most * p.top; entries > allowed {
 		return openai.BadRequest("max_tokens", openai.CodeInvalidValue,
-			"the answer could hold %d log-probs (choices × tokens × logprobs), at most %d are told; lower max_tokens or logprobs", entries, maxTopEntries)
+			"the answer could hold %d log-probs (choices × tokens × logprobs), at most %d are told; lower max_tokens or logprobs", entries, allowed)
 	}
 	return nil
 }
@@ -125,12 +138,31 @@ func (p *prompt) longest() int {
 	return longest
 }
 
-// capTop holds the number of best tokens asked for to the cap of the route.
-func (p *plan) capTop(param string, asked, most int) error {
-	if asked > most {
-		return openai.BadRequest(param, openai.CodeInvalidValue, "%s must be at most %d on route %s, got %d", param, most, p.route.Name, asked)
+// tellChat says what a chat answer tells about its tokens.
+func (p *plan) tellChat(request *openai.ChatRequest) error {
+	p.logprobs, p.top = request.Logprobs, request.TopLogprobs
+	if most := p.route.TopLogprobs; p.top > most {
+		return openai.BadRequest("top_logprobs", openai.CodeInvalidValue, "top_logprobs must be at most %d on route %s, got %d", most, p.route.Name, p.top)
 	}
-	p.top = asked
+	return nil
+}
+
+// tellText says what a text completion tells about its tokens. The cap is told in the
+// words of vLLM, whose clients read it from there.
+func (p *plan) tellText(request *openai.CompletionRequest) error {
+	p.logprobs, p.ids, p.named = request.Logprobs.Set, request.ReturnTokenIDs, request.Named
+	if p.top = len(p.named); p.top > 0 {
+		return nil
+	}
+	size, most := p.route.Vocabulary.Size(), p.route.maxLogprobs()
+	if p.top = request.Logprobs.Value; p.top == openai.WholeVocabulary {
+		p.top = size
+	}
+	if p.top > most {
+		return openai.BadRequest("logprobs", openai.CodeInvalidValue,
+			"Requested sample logprobs of %d, which is greater than max allowed: %d on route %s", p.top, most, p.route.Name)
+	}
+	p.whole = p.names && p.top == size
 	return nil
 }
 
@@ -171,12 +203,16 @@ func (p *plan) chatPrompt(ctx context.Context, messages []openai.Message) error 
 	return nil
 }
 
-// plainPrompts gives every model of the route the same prompts.
-func (p *plan) plainPrompts(prompts []openai.Prompt) error {
-	for _, given := range prompts {
+// plainPrompts gives every model of the route the same prompts. Special adds to texts
+// what begins every text of the model.
+func (p *plan) plainPrompts(prompts []openai.Prompt, special bool) error {
+	for i, given := range prompts {
 		tokens := given.Tokens
 		if tokens == nil {
-			tokens = p.route.Text.Encode(given.Text, true)
+			tokens = p.route.Text.Encode(given.Text, special)
+		}
+		if len(tokens) == 0 {
+			return openai.BadRequest("prompt", openai.CodeInvalidValue, "prompt %d has no token", i)
 		}
 		for _, id := range tokens {
 			if p.route.Vocabulary.Piece(id) == nil {

@@ -42,7 +42,7 @@ func TestBadRequestsAreNamed(t *testing.T) {
 		"base above":              {chat, good(object{"tuning": object{"base": 2.1}}), 400, "tuning.base", "0 to 2"},
 		"missing drafter":         {chat, good(object{"tuning": object{"draft": "tuned"}}), 400, "tuning.draft", "auto or off"},
 		"too many top_logprobs":   {chat, good(object{"logprobs": true, "top_logprobs": 21}), 400, "top_logprobs", "at most 20"},
-		"too many logprobs":       {text, object{"model": "demo", "prompt": "x", "logprobs": 300}, 400, "logprobs", "at most 257"},
+		"too many logprobs":       {text, object{"model": "demo", "prompt": "x", "logprobs": 300}, 400, "logprobs", "Requested sample logprobs of 300, which is greater than max allowed: 257"},
 		"an answer of millions":   {text, object{"model": "demo", "prompt": []string{"x", "y", "z", "1", "2", "3"}, "n": 16, "logprobs": 257}, 400, "max_tokens", "lower"},
 		"foreign bias":            {chat, good(object{"logit_bias": object{"257": 1}}), 400, "logit_bias.257", "256"},
 		"min above max":           {chat, good(object{"max_tokens": 3, "min_tokens": 4}), 400, "min_tokens", "most tokens asked for (3)"},

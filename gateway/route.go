@@ -13,19 +13,34 @@ import (
 
 // Route is a model as clients see it: a base, and the experts that tune it. It
 // never changes once the server has it.
+//
+// A route with an Upstream has no experts: its requests go to the base's server as they
+// are. Such a one has a name, its base's, a context if that is known, and bounds; the
+// parts that decode are nil.
 type Route struct {
-	Name       string
-	BaseName   string // for /v1/models
+	Name     string
+	BaseName string // for /v1/models
+	// Upstream nil is the decode loop. UpstreamModel is what the server behind it
+	// calls the model.
+	Upstream      Upstream
+	UpstreamModel string
+	// Fingerprint, for /v1/models, is another one where the route's answers would be
+	// others: other models, weights or prompts. Empty is not told.
+	Fingerprint string
+
 	Base       decode.Base
 	Prompter   Prompter // of the base
 	Experts    []Expert
 	Text       Text
 	Vocabulary *eft.Vocabulary
 	Ends       []eft.Token // end a text; the tuned model's, or the base's without experts
-	Context    int         // tokens, the smallest among the parts
-	Bounds     Bounds
+	Context    int         // tokens, the smallest among the parts; 0 only for an unknown upstream's
+	Bounds     Bounds      // the zero value is DefaultBounds
+	// Tail is what the base's truncated rows mean for the ids they do not list; empty
+	// is eft.TailUntuned.
+	Tail eft.Tail
 	// TopLogprobs caps top_logprobs of chat, CompletionLogprobs logprobs of text
-	// completions.
+	// completions. Up to openai.MaxNamed log-probs that are named by id are always told.
 	TopLogprobs, CompletionLogprobs int
 	// Drafters by name; a request that asks for none gets no drafts.
 	Drafters map[openai.Draft]decode.Drafter
@@ -69,6 +84,13 @@ type Text interface {
 	Stream() TextStream
 }
 
+// SpecialText is a Text that can also show special tokens; on other routes
+// skip_special_tokens can only be true.
+type SpecialText interface {
+	// StreamSpecial is Stream with special tokens in the text.
+	StreamSpecial() TextStream
+}
+
 // TextStream gives a text as its tokens come.
 type TextStream interface {
 	// Push returns the text that id made certain, perhaps none: bytes of a
@@ -80,11 +102,18 @@ type TextStream interface {
 
 // validate panics if the route is wired wrongly.
 func (r *Route) validate() {
+	if r.Upstream != nil {
+		r.validateUpstream()
+		return
+	}
 	switch {
 	case r.Name == "" || r.Base == nil || r.Prompter == nil || r.Text == nil || r.Vocabulary == nil:
 		panic(fmt.Sprintf("gateway: route %q lacks a part", r.Name))
 	case r.Context < 2:
 		panic(fmt.Sprintf("gateway: route %q has a context of %d tokens", r.Name, r.Context))
+	}
+	if err := (eft.Mix{Tail: r.Tail}).Validate(); err != nil {
+		panic(fmt.Sprintf("gateway: route %q: %v", r.Name, err))
 	}
 	for _, e := range r.Experts {
 		if e.Name == "" || e.Small == nil || e.Tuned == nil || e.Untuned == nil {
@@ -92,6 +121,29 @@ func (r *Route) validate() {
 		}
 	}
 }
+
+// validateUpstream panics if a route that passes requests on lacks what it needs for
+// that, or has what it would never use.
+func (r *Route) validateUpstream() {
+	decodes := r.Base != nil || r.Prompter != nil || r.Text != nil || r.Vocabulary != nil || len(r.Experts) > 0
+	switch {
+	case r.Name == "" || r.UpstreamModel == "":
+		panic(fmt.Sprintf("gateway: route %q with an upstream lacks a name, its own or the upstream's", r.Name))
+	case decodes:
+		panic(fmt.Sprintf("gateway: route %q has an upstream and parts that decode", r.Name))
+	}
+}
+
+// bounds are the route's policy.
+func (r *Route) bounds() Bounds {
+	if r.Bounds == (Bounds{}) {
+		return DefaultBounds()
+	}
+	return r.Bounds
+}
+
+// maxLogprobs is the most that a completion tells at a position.
+func (r *Route) maxLogprobs() int { return min(r.CompletionLogprobs, r.Vocabulary.Size()) }
 
 // weights are what one request applies on a route.
 type weights struct {
@@ -102,13 +154,13 @@ type weights struct {
 
 // weigh holds the knob to the route's experts and bounds.
 func (r *Route) weigh(t openai.Tuning) (weights, error) {
-	w := weights{strength: t.Strength.Or(1), experts: map[string]float64{}}
-	if err := within("tuning.strength", w.strength, r.Bounds.Strength); err != nil {
+	w, bounds := weights{strength: t.Strength.Or(1), experts: map[string]float64{}}, r.bounds()
+	if err := within("tuning.strength", w.strength, bounds.Strength); err != nil {
 		return w, err
 	}
-	w.mix = eft.Mix{Base: t.Base.Or(1), Plausibility: t.Plausibility.Or(0)}
+	w.mix = eft.Mix{Base: t.Base.Or(1), Plausibility: t.Plausibility.Or(0), Tail: r.Tail}
 	if t.Base.Set {
-		if err := within("tuning.base", w.mix.Base, r.Bounds.Base); err != nil {
+		if err := within("tuning.base", w.mix.Base, bounds.Base); err != nil {
 			return w, err
 		}
 	}
@@ -117,7 +169,7 @@ func (r *Route) weigh(t openai.Tuning) (weights, error) {
 		if !known {
 			return w, openai.BadRequest("tuning.experts."+name, openai.CodeInvalidValue, "route %s has no expert %q; it has %s", r.Name, name, r.expertNames())
 		}
-		if err := within("tuning.experts."+name, t.Experts[name], r.Bounds.Weight); err != nil {
+		if err := within("tuning.experts."+name, t.Experts[name], bounds.Weight); err != nil {
 			return w, err
 		}
 	}
@@ -167,15 +219,21 @@ func (r *Route) drafter(asked openai.Optional[openai.Draft]) (openai.Draft, erro
 	return "", openai.BadRequest("tuning.draft", openai.CodeInvalidValue, "route %s has no drafter %q; use auto or off", r.Name, draft)
 }
 
-// model describes the route.
+// model describes the route. One with an upstream has nothing to turn.
 func (r *Route) model() openai.Model {
-	experts := map[string]float64{}
-	for _, e := range r.Experts {
-		experts[e.Name] = e.Weight
-	}
-	return openai.Model{
+	m := openai.Model{
 		ID: r.Name, Object: openai.ObjectModel, Created: r.Created, OwnedBy: "graft",
-		VocabSize: r.Vocabulary.Size(), MaxModelLen: r.Context, Base: r.BaseName, Experts: experts,
-		Bounds: map[string][2]float64{"strength": r.Bounds.Strength, "experts": r.Bounds.Weight, "base": r.Bounds.Base},
+		MaxModelLen: r.Context, Fingerprint: r.Fingerprint, Base: r.BaseName,
 	}
+	if r.Upstream != nil {
+		return m
+	}
+	m.VocabSize, m.MaxLogprobs = r.Vocabulary.Size(), r.maxLogprobs()
+	m.Experts = map[string]float64{}
+	for _, e := range r.Experts {
+		m.Experts[e.Name] = e.Weight
+	}
+	bounds := r.bounds()
+	m.Bounds = map[string][2]float64{"strength": bounds.Strength, "experts": bounds.Weight, "base": bounds.Base}
+	return m
 }

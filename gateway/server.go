@@ -66,6 +66,7 @@ func (l Limits) orDefault() Limits {
 // Server answers the endpoints. It is safe for concurrent use.
 type Server struct {
 	routes    []*Route
+	passes    bool // some route has an upstream
 	keys      keyring
 	limits    Limits
 	log       *slog.Logger
@@ -81,15 +82,16 @@ func New(c Config) *Server {
 	if len(c.Routes) == 0 {
 		panic("gateway: no routes")
 	}
-	names := map[string]bool{}
+	names, passes := map[string]bool{}, false
 	for _, route := range c.Routes {
 		route.validate()
 		if names[route.Name] {
 			panic(fmt.Sprintf("gateway: two routes are named %q", route.Name))
 		}
 		names[route.Name] = true
+		passes = passes || route.Upstream != nil
 	}
-	s := &Server{routes: c.Routes, keys: newKeyring(c.Keys), limits: c.Limits.orDefault(), log: c.Log, registry: c.Metrics}
+	s := &Server{routes: c.Routes, passes: passes, keys: newKeyring(c.Keys), limits: c.Limits.orDefault(), log: c.Log, registry: c.Metrics}
 	if s.log == nil {
 		s.log = slog.Default()
 	}

@@ -14,6 +14,9 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if passed, err := s.passTokens(w, r, body); passed || err != nil {
+		return err
+	}
 	request, err := openai.DecodeTokenize(body)
 	if err != nil {
 		return err
@@ -46,6 +49,9 @@ func (s *Server) detokenize(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if passed, err := s.passTokens(w, r, body); passed || err != nil {
+		return err
+	}
 	request, err := openai.DecodeDetokenize(body)
 	if err != nil {
 		return err
@@ -67,6 +73,9 @@ func (s *Server) tokenizerInfo(w http.ResponseWriter, r *http.Request) error {
 	route, err := s.routeOrDefault(r.URL.Query().Get("model"))
 	if err != nil {
 		return err
+	}
+	if route.Upstream != nil {
+		return s.forward(w, r, route, nil)
 	}
 	return writeJSON(w, route.Info)
 }

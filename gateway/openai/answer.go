@@ -81,27 +81,6 @@ type Delta struct {
 	Content Optional[string] `json:"content,omitzero"`
 }
 
-// Completion is the answer to a text completion, whole or one event of its
-// stream: both have the same shape.
-type Completion struct {
-	ID                string             `json:"id"`
-	Object            string             `json:"object"` // ObjectCompletion
-	Created           int64              `json:"created"`
-	Model             string             `json:"model"`
-	SystemFingerprint string             `json:"system_fingerprint,omitempty"`
-	Choices           []CompletionChoice `json:"choices"` // not nil; empty in the event that carries usage
-	Usage             Optional[*Usage]   `json:"usage,omitzero"`
-	Tuning            *TuningReport      `json:"tuning,omitempty"`
-}
-
-// CompletionChoice answers one prompt; choice j of prompt i has index i·n + j.
-type CompletionChoice struct {
-	Index        int                 `json:"index"`
-	Text         string              `json:"text"`
-	Logprobs     *CompletionLogprobs `json:"logprobs"` // null unless asked for
-	FinishReason FinishReason        `json:"finish_reason"`
-}
-
 // Usage counts tokens. In a stream without include_usage the field is absent;
 // with it Some(nil), written as null, in every event but the last.
 type Usage struct {

@@ -28,7 +28,7 @@ func TestCompletionParametersAreRead(t *testing.T) {
 	want := &CompletionRequest{
 		Generation: Generation{Model: "demo", N: 2, MaxTokens: Some(0), TopP: 1},
 		Prompts:    []Prompt{{Text: "hi"}},
-		Logprobs:   Some(0),
+		Logprobs:   Some(0), AddSpecialTokens: true,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -58,7 +58,15 @@ func TestCompletionsThatCannotBeAnsweredAreRefused(t *testing.T) {
 		{"a broken list", promptWith(`[!]`), "prompt[0]", CodeInvalidJSON, ""},
 		{"a missing prompt", promptWith(``), "prompt", CodeInvalidJSON, ""},
 		{"logprobs a boolean", completionWith(`"logprobs":true`), "logprobs", CodeInvalidType, "must be a number, got a boolean"},
-		{"logprobs negative", completionWith(`"logprobs":-1`), "logprobs", CodeInvalidValue, "at least 0"},
+		{"logprobs negative", completionWith(`"logprobs":-2`), "logprobs", CodeInvalidValue, "at least -1"},
+		{"named without logprobs", completionWith(`"logprob_token_ids":[1]`), "logprob_token_ids", CodeInvalidValue, "only allowed with logprobs"},
+		{"too many named", completionWith(`"logprobs":1,"logprob_token_ids":[0` + strings.Repeat(",0", MaxNamed) + `]`), "logprob_token_ids", CodeInvalidValue,
+			"Requested logprob_token_ids of length 129, which is greater than max allowed: 128"},
+		{"named by text", completionWith(`"logprobs":1,"logprob_token_ids":["a"]`), "logprob_token_ids[0]", CodeInvalidType, "a number"},
+		{"return_token_ids a number", completionWith(`"return_token_ids":1`), "return_token_ids", CodeInvalidType, "a boolean"},
+		{"add_special_tokens a text", completionWith(`"add_special_tokens":"no"`), "add_special_tokens", CodeInvalidType, "a boolean"},
+		{"no salt", completionWith(`"cache_salt":""`), "cache_salt", CodeInvalidValue, "between 1 and 1024 bytes"},
+		{"much salt", completionWith(`"cache_salt":"` + strings.Repeat("x", MaxSaltBytes+1) + `"`), "cache_salt", CodeInvalidValue, "got 1025"},
 		{"top_logprobs", completionWith(`"top_logprobs":1`), "top_logprobs", CodeUnknown, ""},
 		{"messages", completionWith(`"messages":[]`), "messages", CodeUnknown, ""},
 		{"max_completion_tokens", completionWith(`"max_completion_tokens":5`), "max_completion_tokens", CodeUnknown, ""},
@@ -71,6 +79,23 @@ func TestCompletionsThatCannotBeAnsweredAreRefused(t *testing.T) {
 	}
 }
 
+func TestVLLMsExtensionsAreRead(t *testing.T) {
+	got := mustCompletion(t, completionWith(`"logprobs":-1,"logprob_token_ids":[7,3,7],"return_token_ids":true,"return_tokens_as_token_ids":true,`+
+		`"add_special_tokens":false,"skip_special_tokens":false,"cache_salt":"s"`))
+	want := &CompletionRequest{
+		Generation: Generation{Model: "demo", N: 1, Temperature: 1, TopP: 1, ReturnTokensAsTokenIDs: true, KeepSpecialTokens: true, CacheSalt: "s"},
+		Prompts:    []Prompt{{Text: "hi"}},
+		Logprobs:   Some(WholeVocabulary), Named: []eft.Token{7, 3}, ReturnTokenIDs: true,
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	got = mustCompletion(t, completionWith(`"logprob_token_ids":[],"return_token_ids":null,"add_special_tokens":null,"skip_special_tokens":null,"cache_salt":null`))
+	if got.Named != nil || got.ReturnTokenIDs || !got.AddSpecialTokens || got.KeepSpecialTokens || got.CacheSalt != "" {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestPromptIDsAreHeldToAVocabulary(t *testing.T) {
 	req := mustCompletion(t, `{"model":"demo","prompt":[[1],[2,512]],"logit_bias":{"600":1}}`)
 	wantError(t, req.CheckVocabulary(512), "prompt", CodeInvalidValue, "prompt 1 has token 512 at index 1, but the vocabulary has ids 0 to 511")
@@ -78,4 +103,6 @@ func TestPromptIDsAreHeldToAVocabulary(t *testing.T) {
 	if err := req.CheckVocabulary(601); err != nil {
 		t.Error(err)
 	}
+	named := mustCompletion(t, completionWith(`"logprobs":0,"logprob_token_ids":[511,512]`))
+	wantError(t, named.CheckVocabulary(512), "logprob_token_ids", CodeInvalidValue, "names token 512, but the vocabulary has ids 0 to 511")
 }

@@ -29,6 +29,8 @@ const (
 	CodeContextLength = "context_length_exceeded"
 	CodeRateLimit     = "rate_limit_exceeded"
 	CodeUnavailable   = "service_unavailable"
+	CodeBadGateway    = "bad_gateway"
+	CodeTimeout       = "gateway_timeout"
 	CodeInternal      = "internal_error"
 )
 
@@ -186,6 +188,22 @@ func Unavailable(message string, retryAfter time.Duration, cause error) *Error {
 		Status: http.StatusServiceUnavailable, Type: typeServer, Code: CodeUnavailable,
 		RetryAfter: retryAfter, Message: message, Cause: cause,
 	}
+}
+
+// BaseFailed is what a client is told of a base's server that failed: 429, 503 and
+// 504 stay what they are, any other status is a 502. cause may be nil.
+func BaseFailed(status int, message string, retryAfter time.Duration, cause error) *Error {
+	e := Unavailable(message, retryAfter, cause)
+	switch e.Status = status; status {
+	case http.StatusServiceUnavailable:
+	case http.StatusTooManyRequests:
+		e.Type, e.Code = typeRateLimit, CodeRateLimit
+	case http.StatusGatewayTimeout:
+		e.Code = CodeTimeout
+	default:
+		e.Status, e.Code = http.StatusBadGateway, CodeBadGateway
+	}
+	return e
 }
 
 // Internal is a 500. The client learns nothing of cause.

@@ -74,6 +74,24 @@ func TestErrorsOfTheServerAreWrittenAsOpenAIsErrorObject(t *testing.T) {
 			`{"error":{"message":"the base is away","type":"server_error","param":null,"code":"service_unavailable"}}`,
 			map[string]string{"Retry-After": ""},
 		},
+		"a base that takes too long": {
+			BaseFailed(504, "too slow", 0, errors.New("10.0.0.7 timed out")), 504,
+			`{"error":{"message":"too slow","type":"server_error","param":null,"code":"gateway_timeout"}}`, map[string]string{"Retry-After": ""},
+		},
+		"a base that is broken": {
+			BaseFailed(502, "broken", 0, nil), 502, `{"error":{"message":"broken","type":"server_error","param":null,"code":"bad_gateway"}}`, nil,
+		},
+		"a base that answers nonsense": {
+			BaseFailed(302, "broken", 0, nil), 502, `{"error":{"message":"broken","type":"server_error","param":null,"code":"bad_gateway"}}`, nil,
+		},
+		"a base that is away": {
+			BaseFailed(503, "away", 2*time.Second, nil), 503,
+			`{"error":{"message":"away","type":"server_error","param":null,"code":"service_unavailable"}}`, map[string]string{"Retry-After": "2"},
+		},
+		"a base that has too much to do": {
+			BaseFailed(429, "busy", 300*time.Millisecond, nil), 429,
+			`{"error":{"message":"busy","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded"}}`, map[string]string{"Retry-After": "1"},
+		},
 		"internal": {
 			Internal(errors.New("password is hunter2")), 500,
 			`{"error":{"message":"the server failed to answer; its log says why","type":"server_error","param":null,"code":"internal_error"}}`, nil,

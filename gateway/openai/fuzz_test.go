@@ -52,6 +52,7 @@ func checkGeneration(t *testing.T, g *Generation) {
 		"presence_penalty":  math.Abs(g.PresencePenalty) <= 2,
 		"frequency_penalty": math.Abs(g.FrequencyPenalty) <= 2,
 		"stream_options":    g.Stream || !g.IncludeUsage,
+		"cache_salt":        len(g.CacheSalt) <= 1024 && utf8.ValidString(g.CacheSalt),
 	} {
 		if !ok {
 			t.Errorf("%s is out of bounds: %+v", name, g)
@@ -128,7 +129,7 @@ func FuzzDecodeCompletion(f *testing.F) {
 		}
 		checkBody(t, body)
 		checkGeneration(t, &got.Generation)
-		if len(got.Prompts) == 0 || len(got.Prompts) > MaxPrompts || got.Logprobs.Value < 0 {
+		if len(got.Prompts) == 0 || len(got.Prompts) > MaxPrompts || got.Logprobs.Value < -1 || len(got.Named) > 128 || got.Named != nil && !got.Logprobs.Set {
 			t.Errorf("%+v", got)
 		}
 		for _, p := range got.Prompts {

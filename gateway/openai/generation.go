@@ -13,6 +13,7 @@ const (
 	MaxN         = 16
 	MaxStops     = 4
 	MaxStopBytes = 256
+	MaxSaltBytes = 1024
 	maxInt       = math.MaxInt32 // of every count a client may give
 )
 
@@ -43,6 +44,8 @@ type Generation struct {
 	// ReturnTokensAsTokenIDs asks for "token_id:7" in place of a token's text in
 	// log-probs, as [TokenName] writes it.
 	ReturnTokensAsTokenIDs bool
+	KeepSpecialTokens      bool   // shows them in the text; "skip_special_tokens" is false
+	CacheSalt              string // 1 … MaxSaltBytes bytes; parts what a tenant's requests share in caches
 
 	Tuning Tuning // of the body alone; ResolveTuning adds headers and model name
 }
@@ -99,6 +102,14 @@ func (g *generation) read(r *reader, key string, leastTokens int64) error {
 		return optional(r, func() error { return g.readLogitBias(r) })
 	case "return_tokens_as_token_ids":
 		return boolField(r, &g.ReturnTokensAsTokenIDs)
+	case "skip_special_tokens":
+		return optional(r, func() error {
+			skip, err := r.boolean()
+			g.KeepSpecialTokens = !skip
+			return err
+		})
+	case "cache_salt":
+		return optional(r, func() error { return g.readSalt(r) })
 	case "tuning":
 		return optional(r, func() error { return g.Tuning.read(r) })
 	}
@@ -167,6 +178,15 @@ func (g *generation) addStop(r *reader) error {
 	}
 	g.Stop = append(g.Stop, s)
 	return nil
+}
+
+func (g *generation) readSalt(r *reader) error {
+	s, err := r.text()
+	if err == nil && (s == "" || len(s) > MaxSaltBytes) {
+		err = r.fail(CodeInvalidValue, "%s must have between 1 and %d bytes, got %d", r.where(), MaxSaltBytes, len(s))
+	}
+	g.CacheSalt = s
+	return err
 }
 
 // readTopK takes both usual words for "off", −1 and 0.

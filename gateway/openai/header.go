@@ -11,7 +11,7 @@ import (
 const (
 	HeaderStrength = "X-Tuning-Strength" // 0.8
 	HeaderExperts  = "X-Tuning-Experts"  // chat=1.0,safe=0.5
-	headerPrefix   = "X-Tuning-"
+	HeaderPrefix   = "X-Tuning-"         // of all of them
 )
 
 // ResolveTuning gathers the knob from the three places where a client can set
@@ -78,7 +78,7 @@ func TuningFromHeaders(h http.Header) (Tuning, error) {
 func tuningHeaders(h http.Header) []string {
 	var names []string
 	for name, values := range h {
-		isOurs := len(name) >= len(headerPrefix) && strings.EqualFold(name[:len(headerPrefix)], headerPrefix)
+		isOurs := len(name) >= len(HeaderPrefix) && strings.EqualFold(name[:len(HeaderPrefix)], HeaderPrefix)
 		if isOurs && len(values) > 0 {
 			names = append(names, name)
 		}

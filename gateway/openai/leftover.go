@@ -52,7 +52,7 @@ func leftover(r *reader, key string) error {
 		return refuse(r, "[]")
 
 	// Harmless: who asks and how it is filed.
-	case "user", "safety_identifier", "service_tier", "prompt_cache_key", "prompt_cache_retention", "request_id":
+	case "user", "safety_identifier", "service_tier", "prompt_cache_key", "prompt_cache_retention", "request_id", "session_id":
 		return ignore(r, kindString)
 	case "metadata", "prompt_cache_options":
 		return ignore(r, kindObject)
@@ -78,11 +78,15 @@ func extension(r *reader, key string) error {
 		return refuse(r, "{}")
 
 	// Other things in the answer, or other handling of the request.
-	case "prompt_logprobs", "cache_salt", "kv_transfer_params":
+	case "prompt_logprobs", "kv_transfer_params", "ec_transfer_params", "repetition_detection", "truncation_side":
 		return refuse(r)
-	case "include_stop_str_in_output", "return_token_ids":
+	case "thinking_token_budget":
+		return refuse(r, "-1")
+	case "logprob_token_ids":
+		return refuse(r, "[]")
+	case "include_stop_str_in_output", "return_token_ids", "add_special_tokens", "watermarking", "return_token_offsets":
 		return refuse(r, "false")
-	case "skip_special_tokens", "spaces_between_special_tokens":
+	case "spaces_between_special_tokens":
 		return refuse(r, "true")
 	}
 	return unknown(r)

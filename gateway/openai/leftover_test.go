@@ -60,11 +60,14 @@ func TestUnsupportedExtensionsAreRefusedUnlessTheyAskForNothing(t *testing.T) {
 		"stop_token_ids":                {{`[]`}, {`[1]`}},
 		"vllm_xargs":                    {{`{}`}, {`{"a":1}`}},
 		"prompt_logprobs":               {nil, {`0`, `5`}},
-		"cache_salt":                    {nil, {`"x"`}},
 		"kv_transfer_params":            {nil, {`{}`}},
 		"include_stop_str_in_output":    {{`false`}, {`true`}},
-		"return_token_ids":              {{`false`}, {`true`}},
-		"skip_special_tokens":           {{`true`}, {`false`}},
+		"ec_transfer_params":            {nil, {`{}`}},
+		"repetition_detection":          {nil, {`{}`}},
+		"truncation_side":               {nil, {`"left"`}},
+		"thinking_token_budget":         {{`-1`}, {`5`}},
+		"watermarking":                  {{`false`}, {`true`}},
+		"return_token_offsets":          {{`false`}, {`true`}},
 		"spaces_between_special_tokens": {{`true`}, {`false`}},
 	})
 }
@@ -88,6 +91,16 @@ func refusesUnlessNothing(t *testing.T, cases asks) {
 	}
 }
 
+func TestWhatOnlyCompletionsTellIsRefusedOnChat(t *testing.T) {
+	for key, values := range map[string][2]string{
+		"return_token_ids": {"false", "true"}, "add_special_tokens": {"false", "true"}, "logprob_token_ids": {"[]", "[1]"},
+	} {
+		mustChat(t, chatWith(`"`+key+`":`+values[0]))
+		_, err := DecodeChat([]byte(chatWith(`"` + key + `":` + values[1])))
+		wantError(t, err, key, CodeUnsupported, "is not supported")
+	}
+}
+
 func TestStreamOptionsThatAreNotSupportedAreRefused(t *testing.T) {
 	for _, key := range []string{"include_obfuscation", "continuous_usage_stats"} {
 		mustChat(t, chatWith(`"stream":true,"stream_options":{"`+key+`":false}`))
@@ -99,7 +112,7 @@ func TestStreamOptionsThatAreNotSupportedAreRefused(t *testing.T) {
 func TestHarmlessParametersAreAccepted(t *testing.T) {
 	for _, members := range []string{
 		`"user":"u"`, `"safety_identifier":"s"`, `"service_tier":"auto"`, `"prompt_cache_key":"k"`, `"prompt_cache_retention":"24h"`, `"prompt_cache_options":{}`,
-		`"request_id":"r"`, `"metadata":{"a":"b","c":[1,-2.5e3,true,null,{"d":"\u00e9"}]}`, `"store":true`, `"priority":3`, `"user":null`, `"metadata":null`,
+		`"request_id":"r"`, `"session_id":"s"`, `"metadata":{"a":"b","c":[1,-2.5e3,true,null,{"d":"\u00e9"}]}`, `"store":true`, `"priority":3`, `"user":null`, `"metadata":null`,
 	} {
 		mustChat(t, chatWith(members))
 		mustCompletion(t, completionWith(members))

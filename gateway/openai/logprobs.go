@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -25,7 +24,7 @@ func (l Logprob) MarshalJSON() ([]byte, error) { return appendLogprob(nil, l) }
 type TopLogprob struct {
 	Token   string // its text, or TokenName's
 	Logprob Logprob
-	Bytes   []byte // the token's own; completions do not tell them
+	Bytes   []byte // the token's own
 }
 
 // TokenLogprob is a token of the answer and its position's best tokens.
@@ -39,24 +38,8 @@ type ChatLogprobs struct {
 	Content []TokenLogprob
 }
 
-// CompletionLogprobs are the log-probs of a text choice, or of what an event
-// adds to it. The slices have one entry per token; Top may be nil, which is null.
-//
-// Each entry of Top becomes an object keyed by the tokens' texts. Where two ids
-// have one text the first of them is written and the others are lost; whoever
-// cannot bear that asks for tokens as ids.
-type CompletionLogprobs struct {
-	Tokens   []string
-	Logprobs []Logprob
-	Top      [][]TopLogprob
-	Offsets  []int // where each token starts in the text, in characters
-}
-
 // TokenName is the text that stands for an id where tokens were asked for as ids.
 func TokenName(id eft.Token) string { return "token_id:" + strconv.Itoa(int(id)) }
-
-// The methods here append rather than marshal value by value: with a whole
-// vocabulary at each position, log-probs are nearly all of an answer.
 
 // MarshalJSON writes {"content": [{"token", "logprob", "bytes", "top_logprobs"}], "refusal": null}.
 func (c *ChatLogprobs) MarshalJSON() ([]byte, error) {
@@ -100,75 +83,6 @@ func appendCandidate(dst []byte, t TopLogprob) ([]byte, error) {
 	return appendList(dst, t.Bytes), nil
 }
 
-// MarshalJSON writes {"tokens", "token_logprobs", "top_logprobs", "text_offset"}.
-func (c *CompletionLogprobs) MarshalJSON() ([]byte, error) {
-	dst := []byte(`{"tokens":[`)
-	for i, t := range c.Tokens {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = appendString(dst, t)
-	}
-	dst = append(dst, `],"token_logprobs":[`...)
-	var err error
-	for i, l := range c.Logprobs {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		if dst, err = appendLogprob(dst, l); err != nil {
-			return nil, fmt.Errorf("log-prob %d: %w", i, err)
-		}
-	}
-	dst = append(dst, `],"top_logprobs":`...)
-	if dst, err = appendTops(dst, c.Top); err != nil {
-		return nil, err
-	}
-	dst = append(dst, `,"text_offset":`...)
-	dst = appendList(dst, c.Offsets)
-	return append(dst, '}'), nil
-}
-
-func appendTops(dst []byte, tops [][]TopLogprob) ([]byte, error) {
-	if tops == nil {
-		return append(dst, `null`...), nil
-	}
-	dst = append(dst, '[')
-	widest, bytes := 0, 0
-	for _, top := range tops {
-		widest = max(widest, len(top))
-		for _, t := range top {
-			bytes += len(t.Token) + len(`"":-12.345678901234567,`)
-		}
-	}
-	dst = slices.Grow(dst, bytes)
-	written := make(map[string]struct{}, widest)
-	for i, top := range tops {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = append(dst, '{')
-		clear(written)
-		for _, t := range top {
-			// Bytes that are not UTF-8 all look alike once written.
-			text := strings.ToValidUTF8(t.Token, "\uFFFD")
-			if _, twice := written[text]; twice {
-				continue
-			}
-			if len(written) > 0 {
-				dst = append(dst, ',')
-			}
-			written[text] = struct{}{}
-			dst = append(appendString(dst, text), ':')
-			var err error
-			if dst, err = appendLogprob(dst, t.Logprob); err != nil {
-				return nil, fmt.Errorf("token %q: %w", t.Token, err)
-			}
-		}
-		dst = append(dst, '}')
-	}
-	return append(dst, ']'), nil
-}
-
 func appendLogprob(dst []byte, l Logprob) ([]byte, error) {
 	v := float64(l)
 	if math.IsNaN(v) || math.IsInf(v, 1) {
@@ -177,7 +91,7 @@ func appendLogprob(dst []byte, l Logprob) ([]byte, error) {
 	return strconv.AppendFloat(dst, max(v, minLogprob), 'g', -1, 64), nil
 }
 
-func appendList[T byte | int](dst []byte, list []T) []byte {
+func appendList[T byte | int | eft.Token](dst []byte, list []T) []byte {
 	dst = append(dst, '[')
 	for i, v := range list {
 		if i > 0 {

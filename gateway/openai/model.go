@@ -18,6 +18,8 @@ type Model struct {
 
 	VocabSize   int                   `json:"vocab_size,omitempty"`
 	MaxModelLen int                   `json:"max_model_len,omitempty"`
+	MaxLogprobs int                   `json:"max_logprobs,omitempty"` // the most that completions tell at a position
+	Fingerprint string                `json:"fingerprint,omitempty"`  // another one where the answers could differ
 	Base        string                `json:"base,omitempty"`
 	Experts     map[string]float64    `json:"experts,omitempty"` // name → weight by default
 	Bounds      map[string][2]float64 `json:"bounds,omitempty"`  // knob → least and most

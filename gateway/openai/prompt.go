@@ -89,17 +89,3 @@ func appendID(r *reader, ids *[]eft.Token) error {
 	*ids = append(*ids, eft.Token(id))
 	return err
 }
-
-// CheckVocabulary is a 400 if a prompt of ids or logit_bias names an id that is
-// not below size.
-func (c *CompletionRequest) CheckVocabulary(size int) error {
-	for i, p := range c.Prompts {
-		for j, id := range p.Tokens {
-			if int(id) >= size {
-				return BadRequest("prompt", CodeInvalidValue,
-					"prompt %d has token %d at index %d, but the vocabulary has ids 0 to %d", i, id, j, size-1)
-			}
-		}
-	}
-	return c.Generation.CheckVocabulary(size)
-}
