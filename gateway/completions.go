@@ -115,7 +115,7 @@ func (a *textAnswer) logprobs(tokens []told) *openai.CompletionLogprobs {
 	if !a.plan.logprobs {
 		return nil
 	}
-	out := &openai.CompletionLogprobs{}
+	out := &openai.CompletionLogprobs{Top: []openai.Top{}}
 	for _, t := range tokens {
 		out.Tokens = append(out.Tokens, a.plan.text(t.id))
 		out.Logprobs = append(out.Logprobs, float32(t.logprob))

@@ -74,21 +74,27 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	openai.WriteError(w, e)
 }
 
-// tell logs a failure with its cause, once: what a base's server did is a warning, and
-// the request's own line then says only what the client was told.
+// tell logs a failure of ours or of a base's server with its cause, once: the
+// request's own line says what the client was told. A base's failures are warnings, and
+// counted.
 func (s *Server) tell(r *http.Request, e *openai.Error) {
-	level, message := slog.LevelError, "request failed"
-	route, noted := "", error(e)
+	route, noted, level, message := "", error(e), slog.LevelError, "request failed"
 	var fault baseFault
-	if errors.As(e, &fault) || errors.Is(e, errCut) {
-		level, message, noted = slog.LevelWarn, "base failed", errors.New(e.Message)
+	ofBase := errors.As(e, &fault) || errors.Is(e, errCut)
+	if ofBase {
+		level, message = slog.LevelWarn, "base failed"
+	}
+	alone := ofBase || e.Status >= http.StatusInternalServerError
+	if alone {
+		noted = errors.New(e.Message)
 	}
 	note(r.Context(), func(n *notes) { n.err, route = noted, n.route })
-	if level == slog.LevelWarn {
+	if ofBase {
 		s.metrics.baseFailures.WithLabelValues(route, strconv.Itoa(e.Status)).Inc()
 	}
-	if level == slog.LevelWarn || e.Status >= http.StatusInternalServerError {
-		s.log.LogAttrs(r.Context(), level, message, slog.String("path", r.URL.Path), slog.String("route", route), slog.Any("error", e))
+	if alone {
+		// As text: an error object marshals without its cause.
+		s.log.LogAttrs(r.Context(), level, message, slog.String("path", r.URL.Path), slog.String("route", route), slog.String("error", e.Error()))
 	}
 }
 

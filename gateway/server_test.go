@@ -231,7 +231,9 @@ func TestReadinessEndsWithShutdown(t *testing.T) {
 }
 
 func TestModelsAreListed(t *testing.T) {
-	server := start(t, Config{Routes: []*Route{tunedRoute("demo", "b", "t"), plainRoute("org/plain", &speaker{})}})
+	demoRoute := tunedRoute("demo", "b", "t")
+	demoRoute.Fingerprint = "f1"
+	server := start(t, Config{Routes: []*Route{demoRoute, plainRoute("org/plain", &speaker{})}})
 	fetch := func(path string) (int, object) {
 		response, err := http.Get(server.URL + path)
 		if err != nil {
@@ -250,6 +252,9 @@ func TestModelsAreListed(t *testing.T) {
 	}
 	_, demo := fetch("/v1/models/demo")
 	if demo["vocab_size"] != 257.0 || demo["max_model_len"] != 500.0 || get(t, demo, "experts", "chat") != 1.0 || get(t, demo, "bounds", "strength", 1) != 2.0 {
+		t.Errorf("%v", demo)
+	}
+	if demo["owned_by"] != "graft" || demo["max_logprobs"] != 257.0 || demo["fingerprint"] != "f1" {
 		t.Errorf("%v", demo)
 	}
 	if status, o := fetch("/v1/models/org/plain"); status != 200 || o["id"] != "org/plain" {
@@ -297,7 +302,12 @@ func TestWiringMistakesPanic(t *testing.T) {
 	short.Context = 1
 	half := plainRoute("x", &speaker{})
 	half.Experts = []Expert{{Name: "chat"}}
+	tail := plainRoute("x", &speaker{})
+	tail.Tail = "cut"
+	both := plainRoute("x", &speaker{})
+	both.Upstream, both.UpstreamModel = &relay{}, "y"
 	for name, routes := range map[string][]*Route{
+		"an unknown tail": {tail}, "an upstream beside a base": {both}, "an upstream without a model": {{Name: "x", Upstream: &relay{}}},
 		"no routes": nil, "a part missing": {broken}, "no context": {short}, "half an expert": {half},
 		"a name twice": {plainRoute("x", &speaker{}), plainRoute("x", &speaker{})},
 	} {
