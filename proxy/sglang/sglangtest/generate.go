@@ -1,0 +1,148 @@
+package sglangtest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/graft-gateway/graft/eft"
+)
+
+// request is the body of /generate, as far as the server knows it: it refuses others.
+type request struct {
+	InputIDs      json.RawMessage `json:"input_ids"`
+	Sampling      json.RawMessage `json:"sampling_params"`
+	ReturnLogprob bool            `json:"return_logprob"`
+	LogprobStart  *int            `json:"logprob_start_len"`
+	TopLogprobs   int             `json:"top_logprobs_num"`
+	Named         []eft.Token     `json:"token_ids_logprob"`
+	ReturnText    bool            `json:"return_text_in_logprobs"`
+	Stream        bool            `json:"stream"`
+	ExtraKey      string          `json:"extra_key"`
+	CacheSalt     string          `json:"cache_salt"`
+
+	params sampling
+}
+
+type sampling struct {
+	MaxNewTokens      int                `json:"max_new_tokens"`
+	MinNewTokens      int                `json:"min_new_tokens"`
+	Temperature       float64            `json:"temperature"`
+	TopK              int                `json:"top_k"`
+	TopP              float64            `json:"top_p"`
+	MinP              float64            `json:"min_p"`
+	FrequencyPenalty  float64            `json:"frequency_penalty"`
+	PresencePenalty   float64            `json:"presence_penalty"`
+	RepetitionPenalty float64            `json:"repetition_penalty"`
+	IgnoreEOS         bool               `json:"ignore_eos"`
+	LogitBias         map[string]float64 `json:"logit_bias"`
+}
+
+// refusal is an error in the words of the server.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
+func (s *Server) generate(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	s.mu.Lock()
+	s.requests = append(s.requests, slices.Clone(json.RawMessage(body)))
+	s.mu.Unlock()
+	in, prompts, list, err := s.read(body)
+	if err != nil {
+		fail(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	var answers []any
+	for _, ids := range prompts {
+		run, err := s.start(in, ids)
+		if err != nil {
+			fail(w, http.StatusBadRequest, err.Error())
+			return
+		}
+		if in.Stream {
+			s.stream(w, r, run)
+			return
+		}
+		for run.step() {
+		}
+		answers = append(answers, run.whole())
+	}
+	if list {
+		reply(w, answers)
+		return
+	}
+	reply(w, answers[0])
+}
+
+// read decodes and checks a body. The second result says that it holds a list.
+func (s *Server) read(body []byte) (*request, [][]eft.Token, bool, error) {
+	o := s.now()
+	in := &request{}
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(in); err != nil {
+		return nil, nil, false, err
+	}
+	in.params = sampling{MaxNewTokens: 128, Temperature: 1, TopK: -1, TopP: 1, RepetitionPenalty: 1}
+	for _, raw := range []json.RawMessage{o.Preferred, in.Sampling} {
+		if len(raw) > 0 {
+			if err := json.Unmarshal(raw, &in.params); err != nil {
+				return nil, nil, false, err
+			}
+		}
+	}
+	for key := range in.params.LogitBias {
+		if id, err := strconv.Atoi(key); err != nil || id < 0 || id >= s.vocab {
+			return nil, nil, false, refusal(fmt.Sprintf("logit_bias must has keys in [0, %d], got %s.", s.vocab-1, key))
+		}
+	}
+	for _, id := range in.Named {
+		if id < 0 || int(id) >= s.vocab {
+			return nil, nil, false, refusal(fmt.Sprintf("token_ids_logprob contains out-of-vocabulary token id %d; valid range is [0, %d).", id, s.vocab))
+		}
+	}
+	var one []eft.Token
+	if err := json.Unmarshal(in.InputIDs, &one); err == nil {
+		return in, [][]eft.Token{one}, false, nil
+	}
+	var many [][]eft.Token
+	if err := json.Unmarshal(in.InputIDs, &many); err != nil || len(many) == 0 {
+		return nil, nil, false, errors.New("input_ids should be a list of lists for batch processing")
+	}
+	return in, many, true, nil
+}
+
+// stream sends an event for every Interval tokens. Without Incremental each holds all
+// that came before.
+func (s *Server) stream(w http.ResponseWriter, r *http.Request, run *run) {
+	o := s.now()
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.WriteHeader(http.StatusOK)
+	sent := 0
+	for more := true; more; {
+		for n := 0; n < o.Interval && more; n++ {
+			more = run.step()
+		}
+		if r.Context().Err() != nil {
+			return
+		}
+		event := run.whole()
+		if o.Incremental {
+			run.cut(event, sent)
+		}
+		sent = len(run.out)
+		data, _ := json.Marshal(event)
+		fmt.Fprintf(w, "data: %s\n\n", data)
+		w.(http.Flusher).Flush()
+	}
+	fmt.Fprint(w, "data: [DONE]\n\n")
+}
