@@ -171,7 +171,7 @@ func tunedRoute(name, base, tuned string) *Route {
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
 // start serves routes on a loopback listener until the test ends.
-func start(t *testing.T, c Config) *httptest.Server {
+func start(t testing.TB, c Config) *httptest.Server {
 	t.Helper()
 	if c.Log == nil {
 		c.Log = quiet()
