@@ -1,0 +1,168 @@
+package llamacpp
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/graft-gateway/graft/proxy"
+)
+
+// props is what GET /props tells.
+type props struct {
+	Role     string `json:"role"` // "router" in front of several models
+	Settings *struct {
+		Context int `json:"n_ctx"` // of one slot
+		Params  struct {
+			Adapters json.RawMessage `json:"lora"`
+		} `json:"params"`
+	} `json:"default_generation_settings"`
+	Slots int    `json:"total_slots"`
+	Alias string `json:"model_alias"`
+	Path  string `json:"model_path"`
+	Build string `json:"build_info"`
+}
+
+// served is what GET /v1/models tells.
+type served struct {
+	Data []model `json:"data"`
+}
+
+type model struct {
+	ID      string   `json:"id"`
+	Aliases []string `json:"aliases"`
+	Owner   string   `json:"owned_by"`
+	// Meta is null as long as the model is loading.
+	Meta *meta `json:"meta"`
+}
+
+type meta struct {
+	VocabType    int    `json:"vocab_type"`
+	Vocabulary   int    `json:"n_vocab"`
+	TrainContext int    `json:"n_ctx_train"`
+	Width        int    `json:"n_embd"`
+	Parameters   uint64 `json:"n_params"`
+	Size         uint64 `json:"size"`
+	FileType     string `json:"ftype"`
+}
+
+// about is one model of a llama-server.
+type about struct {
+	props
+	model
+	name   string // what was asked for, or else the model's id
+	router bool
+}
+
+// inquire asks what the server has. Its error wraps proxy.ErrOtherDialect if the
+// server is no llama-server.
+func inquire(ctx context.Context, client *proxy.Client, name string) (about, error) {
+	var p props
+	if err := client.Get(ctx, "/props", &p); err != nil {
+		return about{}, noProps(ctx, client, err)
+	}
+	if p.Settings == nil {
+		return about{}, fmt.Errorf("%w: /props does not tell default_generation_settings", proxy.ErrOtherDialect)
+	}
+	var s served
+	if err := client.Get(ctx, "/v1/models", &s); err != nil {
+		return about{}, loading(err)
+	}
+	m, err := s.pick(name, p)
+	if err != nil {
+		return about{}, err
+	}
+	a := about{props: p, model: m, name: name, router: p.Role == "router"}
+	if a.name == "" {
+		a.name = m.ID
+	}
+	if !a.router {
+		return a, a.complete()
+	}
+	// A router tells of itself unless it is asked for a model, which it loads then.
+	if err := client.Get(ctx, "/props?model="+url.QueryEscape(a.name), &a.props); err != nil {
+		return about{}, loading(err)
+	}
+	return a, a.complete()
+}
+
+// noProps tells other servers from a llama-server whose /props cannot be had.
+func noProps(ctx context.Context, client *proxy.Client, err error) error {
+	var fault *proxy.Error
+	if !errors.As(err, &fault) {
+		return err
+	}
+	missing := fault.Fault == proxy.Refused && (fault.Status == http.StatusNotFound || fault.Status == http.StatusMethodNotAllowed || fault.Status == http.StatusNotImplemented)
+	if !missing && fault.Fault != proxy.Malformed {
+		return loading(err)
+	}
+	var s served
+	if client.Get(ctx, "/v1/models", &s) == nil && slices.ContainsFunc(s.Data, func(m model) bool { return m.Owner == "llamacpp" }) {
+		return fmt.Errorf("a llama-server whose GET /props cannot be had, which tells its slots and its context: let /props, /completion, /tokenize and /detokenize through whatever stands in front of it: %w", err)
+	}
+	return fmt.Errorf("%w: GET /props gives no llama-server's properties (%v)", proxy.ErrOtherDialect, err)
+}
+
+// loading adds what to do about a server that is not ready.
+func loading(err error) error {
+	var fault *proxy.Error
+	if errors.As(err, &fault) && fault.Status == http.StatusServiceUnavailable && strings.Contains(strings.ToLower(fault.Message), "loading") {
+		return fmt.Errorf("llama-server is still loading its model, which can take minutes: wait until GET /health answers 200: %w", err)
+	}
+	return err
+}
+
+// pick finds the model that was asked for. A server of one model answers to every
+// name, so it is our part to see that it is the right one.
+func (s served) pick(name string, p props) (model, error) {
+	var names []string
+	for _, m := range s.Data {
+		known := append([]string{m.ID}, m.Aliases...)
+		if len(s.Data) == 1 && p.Role != "router" {
+			known = append(known, p.Alias, p.Path, path.Base(p.Path), strings.TrimSuffix(path.Base(p.Path), ".gguf"))
+		}
+		if name != "" && slices.Contains(known, name) {
+			return m, nil
+		}
+		names = append(names, m.ID)
+	}
+	switch {
+	case len(s.Data) == 0:
+		return model{}, errors.New("llama-server lists no model at /v1/models: start it with --model FILE")
+	case name != "":
+		return model{}, fmt.Errorf("llama-server has no model %q, it has %s: set `model` to that, or start it with --alias %s", name, strings.Join(names, ", "), name)
+	case len(s.Data) > 1:
+		return model{}, fmt.Errorf("llama-server has several models (%s): set `model` to one of them", strings.Join(names, ", "))
+	}
+	return s.Data[0], nil
+}
+
+// complete refuses what could not be used.
+func (a about) complete() error {
+	switch {
+	case a.Settings == nil || a.Slots < 1:
+		return errors.New("llama-server's /props tells no total_slots: this version is too old, or the model is not loaded")
+	case a.Settings.Context < 1:
+		return errors.New("llama-server's /props tells no n_ctx")
+	}
+	return nil
+}
+
+// identity is equal as long as file and model are the same: not the server's start,
+// its version, its slots or its context.
+func (a about) identity() string {
+	data, err := json.Marshal([]any{a.Path, a.ID, a.Meta, a.Settings.Params.Adapters})
+	if err != nil {
+		panic("llamacpp: strings and numbers cannot fail to be JSON: " + err.Error())
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:16])
+}
