@@ -57,10 +57,15 @@ type choice struct {
 	first, last       time.Time // when its tokens came
 }
 
-// generate runs choice i and sends its pieces in order, the last with a reason.
-func (p *plan) generate(ctx context.Context, i int, send func(piece) error) (*choice, decode.Report, error) {
+// generate runs choice i, whose prompt may stand on a ladder, and sends its pieces in
+// order, the last with a reason.
+func (p *plan) generate(ctx context.Context, i int, from *ladder, send func(piece) error) (*choice, decode.Report, error) {
 	c := &choice{plan: p, index: i, stream: p.stream(), stop: stopper{stops: p.stops}, send: send}
-	report, err := decode.Run(ctx, p.request(i), c.step)
+	request := p.request(i)
+	if from != nil {
+		request.Base = from
+	}
+	report, err := decode.Run(ctx, request, c.step)
 	if err == nil && c.sendErr == nil {
 		c.end(report.Finish)
 	}

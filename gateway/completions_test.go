@@ -74,7 +74,7 @@ func TestWholeVocabularyIsHeldToTheCap(t *testing.T) {
 	capped := plainRoute("capped", &speaker{says: "a"})
 	capped.CompletionLogprobs = 100
 	server := start(t, Config{Routes: []*Route{plainRoute("m", &speaker{says: "a"}), capped}})
-	body := object{"model": "m", "prompt": [][]int{{1}, {1, 2}}, "max_tokens": 1, "logprobs": -1, "temperature": 0, "return_tokens_as_token_ids": true}
+	body := object{"model": "m", "prompt": [][]int{{1}, {2}}, "max_tokens": 1, "logprobs": -1, "temperature": 0, "return_tokens_as_token_ids": true}
 	_, answer := post(t, server.URL+"/v1/completions", body)
 	for i := range 2 {
 		top := get(t, answer, "choices", i, "logprobs", "top_logprobs", 0).(object)

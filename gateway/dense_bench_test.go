@@ -38,7 +38,10 @@ func BenchmarkNinePrefixes(b *testing.B) {
 	route := plainRoute("m", &speaker{})
 	route.Base, route.Vocabulary, route.CompletionLogprobs = constant{eft.Row{Scores: scores}}, eft.NewVocabulary(pieces), size
 	listening := start(b, Config{Routes: []*Route{route}}).URL
-	prompts := strings.Repeat("[1],", 8) + "[1]"
+	prompts := "[1]"
+	for i := range 8 {
+		prompts += ",[1" + strings.Repeat(",1", i+1) + "]"
+	}
 	for name, logprobs := range map[string]string{"whole": "-1", "100": "100"} {
 		b.Run(name, func(b *testing.B) {
 			body := `{"model":"m","prompt":[` + prompts + `],"max_tokens":1,"temperature":0,"logprobs":` + logprobs + `,"return_tokens_as_token_ids":true}`

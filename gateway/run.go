@@ -26,6 +26,12 @@ type outcome struct {
 func (s *Server) run(ctx context.Context, p *plan, arrived time.Time, send func(piece) error) (outcome, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	ladders := p.ladders()
+	defer func() {
+		for _, l := range ladders {
+			l.close()
+		}
+	}()
 	out := outcome{explained: make([][]openai.Explanation, p.choices())}
 	var guard sync.Mutex // of out and send
 	guarded := func(piece piece) error {
@@ -43,7 +49,7 @@ func (s *Server) run(ctx context.Context, p *plan, arrived time.Time, send func(
 	for range min(sideBySide, p.choices()) {
 		workers.Go(func() {
 			for i := range next {
-				c, report, err := p.generateSafely(ctx, i, guarded)
+				c, report, err := p.generateSafely(ctx, i, ladders[i/p.n], guarded)
 				s.metrics.text(p, c, report, arrived)
 				guard.Lock()
 				out.add(report)
@@ -68,13 +74,13 @@ func (s *Server) run(ctx context.Context, p *plan, arrived time.Time, send func(
 
 // generateSafely turns a panic into an error: one choice's bug must not end the
 // process, and nobody above a goroutine can catch it.
-func (p *plan) generateSafely(ctx context.Context, i int, send func(piece) error) (c *choice, r decode.Report, err error) {
+func (p *plan) generateSafely(ctx context.Context, i int, from *ladder, send func(piece) error) (c *choice, r decode.Report, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			c, err = &choice{plan: p, index: i}, fmt.Errorf("panic: %v\n%s", v, debug.Stack())
 		}
 	}()
-	return p.generate(ctx, i, send)
+	return p.generate(ctx, i, from, send)
 }
 
 func (o *outcome) add(r decode.Report) {

@@ -27,6 +27,9 @@
 //	| harmless    | its type is checked, its value dropped  | leftover.go, ignore             |
 //	| unknown     | 400 naming the key                      | leftover.go                     |
 //
+// A body that goes on to another server ([DecodeForward]) is read for the model's name
+// and the knob alone; all else in it is that server's to judge.
+//
 // Rules for every body:
 //
 //   - null is absent, for supported, unsupported and harmless keys alike; an
