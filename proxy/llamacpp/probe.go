@@ -35,7 +35,7 @@ func (s *server) probe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.probeRaw(ctx, t, prompt, alone[0]); err != nil {
+	if err := s.probeRaw(ctx, t, prompt); err != nil {
 		return err
 	}
 	if err := s.probeGrammar(ctx, t, prompt, path, alone); err != nil {
@@ -74,22 +74,32 @@ func (s *server) probeRows(ctx context.Context, t *text, prompt, path []eft.Toke
 	return alone, nil
 }
 
-// probeRaw compares a row behind which nothing was chosen for the server.
-func (s *server) probeRaw(ctx context.Context, t *text, prompt []eft.Token, want eft.Row) error {
-	a, err := t.send(ctx, newQuestion(s.caps.Model, prompt, 1, s.rows.asked()), prompt)
-	if err != nil {
-		return err
+// probeRaw compares a row whose token was chosen for the server with one behind which
+// nothing was. Where the server's own token leaves a character open there is no row, and
+// another prompt is tried.
+func (s *server) probeRaw(ctx context.Context, t *text, prompt []eft.Token) error {
+	for i := range prompt {
+		a, err := t.send(ctx, newQuestion(s.caps.Model, prompt[i:], 1, s.rows.asked()), prompt[i:])
+		if err != nil {
+			return err
+		}
+		if len(a.Positions) == 0 {
+			continue
+		}
+		free, err := s.rows.read(a.Positions[0])
+		if err != nil {
+			return err
+		}
+		chosen, err := t.pinned(ctx, prompt[i:])
+		if err != nil {
+			return err
+		}
+		if d := apart(free, chosen[0]); d > tolerance {
+			return fmt.Errorf("the server's log-probs change by %.3g nats with logit_bias, so they are not the model's own: update llama-server", d)
+		}
+		return nil
 	}
-	if len(a.Positions) == 0 {
-		return nil // the best token leaves a character open; the grammar's rows are compared, too
-	}
-	row, err := s.rows.read(a.Positions[0])
-	if err != nil {
-		return err
-	}
-	if d := apart(row, want); d > tolerance {
-		return fmt.Errorf("the server's log-probs change by %.3g nats with logit_bias, so they are not the model's own: update llama-server", d)
-	}
+	s.caps.Notes = append(s.caps.Notes, "that log-probs are the model's own was not tried: the server's tokens have none")
 	return nil
 }
 
@@ -162,9 +172,12 @@ func furthest(a, b []eft.Row) float64 {
 	return d
 }
 
-// apart is the most that the ten best log-probs of a differ from b's. What b does not
+// apart is the most that the ten best log-probs of either row differ from the other's.
+func apart(a, b eft.Row) float64 { return max(beyond(a, b), beyond(b, a)) }
+
+// beyond is the most that the ten best of a differ from b's log-probs. What b does not
 // list lies below all that it lists.
-func apart(a, b eft.Row) float64 {
+func beyond(a, b eft.Row) float64 {
 	a, b = best(a, 10), best(b, 40)
 	d := 0.0
 	for i, id := range a.IDs {
