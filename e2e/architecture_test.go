@@ -37,15 +37,16 @@ var house = map[string]struct {
 	"proxy/sglang/sglangtest": {[]string{"eft"}, "a server for tests knows nobody who asks it"},
 	"proxy/openai":            {[]string{"eft", "proxy", "proxy/proxytest", "proxy/openai/openaitest"}, "a dialect knows its server's wire and nothing of other dialects"},
 	"proxy/openai/openaitest": {[]string{"eft"}, "a server for tests knows nobody who asks it"},
-	"proxy/rowcache":          {[]string{"eft", "eft/chain"}, "it keeps rows, whoever made them, in a tier that it is handed"},
+	"proxy/rowcache":          {[]string{"eft", "eft/chain", "gateway/store/redistest"}, "it keeps rows, whoever made them, in a tier that it is handed"},
 	"eft/chain":               {[]string{"eft"}, "keys are functions of tokens"},
-	"gateway/store":           {nil, "tiers know bytes and keys, nothing of models"},
+	"gateway/store":           {[]string{"gateway/store/redistest"}, "tiers know bytes and keys, nothing of models"},
+	"gateway/store/redistest": {nil, "Redis for tests knows nobody who asks it"},
 	"gateway":                 {[]string{"eft", "eft/decode", "gateway/openai"}, "the face speaks eft's types; models and bases come in by its interfaces"},
 	"gateway/openai":          {[]string{"eft"}, "the wire knows no route and no model"},
 	"gateway/doctor":          {[]string{"eft"}, "it judges facts that are brought to it, and runs what it is handed"},
-	"gateway/cli":             {[]string{"eft", "eft/decode", "gateway", "gateway/doctor", "gateway/openai", "gateway/store", "proxy", "proxy/llamacpp", "proxy/openai", "proxy/rowcache", "proxy/sglang", "proxy/vllm", "models", "models/onnx", "models/onnx/onnxtest", "models/tokenizer", "models/chattemplate", "models/demo", "models/hub", "models/hub/hubtest"}, "the only room that imports everything"},
+	"gateway/cli":             {[]string{"eft", "eft/decode", "gateway", "gateway/doctor", "gateway/openai", "gateway/store", "gateway/store/redistest", "proxy", "proxy/llamacpp", "proxy/openai", "proxy/rowcache", "proxy/sglang", "proxy/vllm", "models", "models/onnx", "models/onnx/onnxtest", "models/tokenizer", "models/chattemplate", "models/demo", "models/hub", "models/hub/hubtest"}, "the only room that imports everything"},
 	"deploy/onnxruntime":      {nil, "an installer and its test"},
-	"e2e":                     {[]string{"models/demo", "models/hub/hubtest", "proxy/sglang/sglangtest", "proxy/openai/openaitest"}, "stories see what users see, the questions, and a Hub to pull from"},
+	"e2e":                     {[]string{"gateway/store/redistest", "models/demo", "models/hub/hubtest", "proxy/sglang/sglangtest", "proxy/openai/openaitest"}, "stories see what users see, the questions, and a Hub to pull from"},
 }
 
 type listed struct {
@@ -111,6 +112,8 @@ func TestForeignLibrariesHaveOneRoom(t *testing.T) {
 		{"github.com/goccy/go-yaml", "gateway/cli", "configuration belongs to cli"},
 		{"github.com/jedib0t/go-pretty/v6", "gateway/doctor", "one way to show tables to people"},
 		{"github.com/vbauerster/mpb/v8", "gateway/cli", "what a terminal shows belongs to commands"},
+		{"github.com/redis/go-redis/v9", "gateway/store", "bytes and keys are the tiers' alone"},
+		{"github.com/maypok86/otter/v2", "gateway/store", "bytes and keys are the tiers' alone"},
 		{"github.com/dlclark/regexp2", "models/tokenizer", "foreign patterns are tokenizers' alone"},
 	} {
 		for _, p := range packages(t) {

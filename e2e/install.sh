@@ -5,8 +5,8 @@
 #	e2e/node/node_modules   what node/package-lock.json pins
 #	.cache/tokenizers       tokenizer files, by models/tokenizer/testdata/install
 #
-# What is there already stays: a second run takes a second. Python's venv, Node
-# and npm come from the distribution where apt-get and root can bring them. Each
+# What is there already stays: a second run takes a second. Python's venv, Node,
+# npm and Redis come from the distribution where apt-get and root can bring them. Each
 # folder gets its stamp last, so that a run that was cut off is begun anew.
 set -eu
 
@@ -75,8 +75,19 @@ install_node() {
 	echo "$want" >"$folder/.installed"
 }
 
+# The tests start Redis themselves, on ports of their own: the distribution's service
+# is not needed, and where this installs Redis it is not started.
+install_redis() {
+	has redis-server || (export RUNLEVEL=1 && distribution redis-server) ||
+		die "the tests need Redis 7 or newer as redis-server: install it (Debian and Ubuntu: apt-get install redis-server), and run this again"
+	version=$(redis-server --version | sed 's/.*v=\([0-9]*\).*/\1/')
+	[ "$version" -ge 7 ] ||
+		die "the tests need Redis 7 or newer, and this is $(redis-server --version): install a newer one, and run this again"
+}
+
 has sha256sum || die "sha256sum is missing: install coreutils"
 install_python
 install_node
+install_redis
 "$root/models/tokenizer/testdata/install" ||
 	die "the tokenizers were not installed: check that the package registry can be reached, and run models/tokenizer/testdata/install"
