@@ -65,7 +65,7 @@ func TestCompletionsThatCannotBeAnsweredAreRefused(t *testing.T) {
 		{"named by text", completionWith(`"logprobs":1,"logprob_token_ids":["a"]`), "logprob_token_ids[0]", CodeInvalidType, "a number"},
 		{"return_token_ids a number", completionWith(`"return_token_ids":1`), "return_token_ids", CodeInvalidType, "a boolean"},
 		{"add_special_tokens a text", completionWith(`"add_special_tokens":"no"`), "add_special_tokens", CodeInvalidType, "a boolean"},
-		{"no salt", completionWith(`"cache_salt":""`), "cache_salt", CodeInvalidValue, "between 1 and 1024 bytes"},
+		{"no salt", completionWith(`"cache_salt":""`), "cache_salt", CodeInvalidValue, "must be a non-empty string of at most 1024 bytes"},
 		{"much salt", completionWith(`"cache_salt":"` + strings.Repeat("x", MaxSaltBytes+1) + `"`), "cache_salt", CodeInvalidValue, "got 1025"},
 		{"top_logprobs", completionWith(`"top_logprobs":1`), "top_logprobs", CodeUnknown, ""},
 		{"messages", completionWith(`"messages":[]`), "messages", CodeUnknown, ""},

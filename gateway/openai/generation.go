@@ -183,7 +183,7 @@ func (g *generation) addStop(r *reader) error {
 func (g *generation) readSalt(r *reader) error {
 	s, err := r.text()
 	if err == nil && (s == "" || len(s) > MaxSaltBytes) {
-		err = r.fail(CodeInvalidValue, "%s must have between 1 and %d bytes, got %d", r.where(), MaxSaltBytes, len(s))
+		err = r.fail(CodeInvalidValue, "%s must be a non-empty string of at most %d bytes, got %d", r.where(), MaxSaltBytes, len(s))
 	}
 	g.CacheSalt = s
 	return err
