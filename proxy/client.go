@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -10,123 +9,135 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 )
 
-// Endpoint is where a base server is and how to speak to it.
-type Endpoint struct {
-	Name string // in errors: the base's name in the configuration
-	// URL as OpenAI's clients take it: http://host:8000/v1. Without a path, /v1 is
-	// where the API lies.
-	URL string
-	Key string // sent as a bearer token; empty sends none
-}
-
 // Client sends requests to one base server. It is safe for concurrent use.
+//
+// What it promises of each: every phase ends within its time-out; what passes is asked
+// again, within bounds; a server that fails again and again is left alone for a while;
+// no redirect is followed, so that the key goes nowhere else; and what fails is an
+// *[Error], unless the caller's context ended: then errors.Is finds that context's error,
+// and it is no failure of the base.
 type Client struct {
-	endpoint Endpoint
-	api      string // http://host:8000/v1
-	root     string // http://host:8000
-	http     *http.Client
+	endpoint      Endpoint // with all defaults
+	api           string   // http://host:8000/v1
+	root          string   // http://host:8000
+	authorization string   // header; empty sends none
+	secrets       []string // what no error may hold
+	transport     http.RoundTripper
+	breaker       *breaker
+	meter         meter
+	dials         atomic.Uint64
+	buffers       sync.Pool // of *bytes.Buffer, for whole answers
 }
 
-// NewClient fails if the endpoint means nothing.
+// NewClient fails if the endpoint means nothing, or its files cannot be read. It sends
+// nothing.
 func NewClient(endpoint Endpoint) (*Client, error) {
-	u, err := url.Parse(endpoint.URL)
-	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return nil, fmt.Errorf("url %q: want http://HOST:PORT/v1", endpoint.URL)
-	}
-	api := strings.TrimRight(endpoint.URL, "/")
-	root := strings.TrimSuffix(api, "/v1")
-	if strings.Trim(u.Path, "/") == "" {
-		api = root + "/v1"
-	}
-	return &Client{endpoint: endpoint, api: api, root: root, http: &http.Client{}}, nil
-}
-
-// Get asks for path and decodes the JSON answer into out. A path that starts with
-// /v1/ lies below the API's URL, any other below the server's root.
-func (c *Client) Get(ctx context.Context, path string, out any) error {
-	return c.whole(ctx, http.MethodGet, path, nil, out)
-}
-
-// Post sends in as JSON and decodes the JSON answer into out. It may be sent more
-// than once: what a base server is asked for are functions of the request.
-func (c *Client) Post(ctx context.Context, path string, in, out any) error {
-	return c.whole(ctx, http.MethodPost, path, in, out)
-}
-
-// Stream sends in as JSON and reads the answer as server-sent events.
-func (c *Client) Stream(ctx context.Context, path string, in any) (*Events, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	response, err := c.send(ctx, http.MethodPost, path, in)
+	u, user, err := endpoint.parse()
 	if err != nil {
-		cancel()
 		return nil, err
 	}
-	if kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); kind != "text/event-stream" {
-		response.Body.Close()
-		cancel()
-		return nil, c.Malformed("POST "+path, "content type is %q, want text/event-stream", response.Header.Get("Content-Type"))
+	endpoint = endpoint.withDefaults()
+	c := &Client{endpoint: endpoint, breaker: newBreaker(endpoint.Breaker)}
+	c.api = strings.TrimRight(u.String(), "/")
+	c.root = strings.TrimSuffix(c.api, "/v1")
+	if strings.Trim(u.Path, "/") == "" {
+		c.api = c.root + "/v1"
 	}
-	return &Events{client: c, op: "POST " + path, body: response.Body, lines: bufio.NewReader(response.Body), cancel: cancel}, nil
+	c.authorize(user)
+	transport, err := endpoint.transport(&c.dials)
+	if err != nil {
+		return nil, err
+	}
+	c.transport = transport
+	return c, nil
+}
+
+// Get asks for path and decodes the JSON answer into out; with a nil out any answer of a
+// good status will do. A path that starts with /v1/ lies below the API's URL, any other
+// below the server's root.
+func (c *Client) Get(ctx context.Context, path string, out any) error {
+	return c.whole(ctx, question{method: http.MethodGet, path: path}, out)
+}
+
+// Post sends in as JSON and decodes the JSON answer into out, as Get does. It may be sent
+// more than once: what a base server is asked for are functions of the request.
+func (c *Client) Post(ctx context.Context, path string, in, out any) error {
+	q, err := newQuestion(path, in)
+	if err != nil {
+		return err
+	}
+	return c.whole(ctx, q, out)
+}
+
+// Stream sends in as JSON and reads the answer as server-sent events, which end with
+// [DONE]. It returns when the first event is there: until then it may be sent more than
+// once.
+func (c *Client) Stream(ctx context.Context, path string, in any) (*Events, error) {
+	return c.stream(ctx, path, in, false)
+}
+
+// StreamUntilEOF is Stream for servers that send no [DONE]: the stream is whole when its
+// body is. Where the server neither tells a length nor sends chunks nobody can know that,
+// so the last event should tell that it is the last.
+func (c *Client) StreamUntilEOF(ctx context.Context, path string, in any) (*Events, error) {
+	return c.stream(ctx, path, in, true)
 }
 
 // Malformed is the error of an answer that is not the protocol's. Dialects use it, too.
 func (c *Client) Malformed(op, format string, args ...any) *Error {
-	return &Error{Fault: Malformed, Base: c.endpoint.Name, Op: op, Message: fmt.Sprintf(format, args...)}
+	return c.clean(&Error{Fault: Malformed, Op: op, Message: fmt.Sprintf(format, args...)})
 }
 
-func (c *Client) whole(ctx context.Context, method, path string, in, out any) error {
-	response, err := c.send(ctx, method, path, in)
-	if err != nil {
-		return err
+// Dials is how many connections were ever opened. Each is counted before anything is
+// sent on it.
+func (c *Client) Dials() uint64 { return c.dials.Load() }
+
+// Close closes idle connections. Requests under way go on.
+func (c *Client) Close() {
+	if transport, ok := c.transport.(*http.Transport); ok {
+		transport.CloseIdleConnections()
 	}
-	defer response.Body.Close()
-	if err := json.NewDecoder(response.Body).Decode(out); err != nil {
-		return c.Malformed(method+" "+path, "the answer is not the JSON expected: %v", err)
-	}
-	return nil
 }
 
-func (c *Client) send(ctx context.Context, method, path string, in any) (*http.Response, error) {
+// question is a request that can be sent again and again.
+type question struct {
+	method, path string
+	body         []byte
+}
+
+func newQuestion(path string, in any) (question, error) {
+	body, err := json.Marshal(in)
+	return question{http.MethodPost, path, body}, err
+}
+
+func (q question) op() string { return q.method + " " + q.path }
+
+// request makes a new one.
+func (c *Client) request(ctx context.Context, q question) (*http.Request, error) {
 	var body io.Reader
-	if in != nil {
-		data, err := json.Marshal(in)
-		if err != nil {
-			return nil, err
-		}
-		body = bytes.NewReader(data)
+	if q.body != nil {
+		body = bytes.NewReader(q.body)
 	}
-	request, err := http.NewRequestWithContext(ctx, method, c.at(path), body)
+	request, err := http.NewRequestWithContext(ctx, q.method, c.at(q.path), body)
 	if err != nil {
 		return nil, err
 	}
-	request.Header.Set("Content-Type", "application/json")
-	if c.endpoint.Key != "" {
-		request.Header.Set("Authorization", "Bearer "+c.endpoint.Key)
+	if q.body != nil {
+		request.Header.Set("Content-Type", "application/json")
 	}
-	response, err := c.http.Do(request)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		return nil, &Error{Fault: Unreachable, Base: c.endpoint.Name, Op: method + " " + path, Err: err}
+	request.Header.Set("User-Agent", "graft")
+	// A nil key is not sent. It lets the transport repeat a request whose connection
+	// the server has just closed.
+	request.Header["Idempotency-Key"] = nil
+	if c.authorization != "" {
+		request.Header.Set("Authorization", c.authorization)
 	}
-	if response.StatusCode/100 == 2 {
-		return response, nil
-	}
-	defer response.Body.Close()
-	said, _ := io.ReadAll(io.LimitReader(response.Body, 1<<10))
-	fault := Refused
-	switch {
-	case response.StatusCode == http.StatusTooManyRequests, response.StatusCode == http.StatusServiceUnavailable:
-		fault = Overloaded
-	case response.StatusCode >= 500:
-		fault = Failed
-	}
-	return nil, &Error{Fault: fault, Base: c.endpoint.Name, Op: method + " " + path, Status: response.StatusCode, Message: string(said)}
+	return request, nil
 }
 
 // at is where a path lies.
@@ -137,39 +148,136 @@ func (c *Client) at(path string) string {
 	return c.root + path
 }
 
-// Events reads server-sent events. One goroutine uses it at a time.
-type Events struct {
-	client *Client
-	op     string
-	body   io.Closer
-	lines  *bufio.Reader
-	cancel context.CancelFunc
+// whole asks until there is an answer, within bounds.
+func (c *Client) whole(ctx context.Context, q question, out any) error {
+	_, err := repeat(ctx, c, q.op(), (*Error).passes, func() (struct{}, error) {
+		response, a, err := c.send(ctx, q)
+		if err != nil {
+			return struct{}{}, err
+		}
+		defer response.Body.Close()
+		err = c.decode(response, q.op(), out)
+		a.end(err)
+		return struct{}{}, err
+	})
+	return err
 }
 
-// Next returns the data of the next event, io.EOF behind the [DONE] that ends a
-// stream. A stream that ends without one was cut, which is an error.
-func (e *Events) Next() ([]byte, error) {
-	for {
-		line, err := e.lines.ReadBytes('\n')
-		if err != nil {
-			if errors.Is(err, context.Canceled) {
-				return nil, err
+// send asks once. The answer's status is good; what it holds is still to be seen, and
+// told to the attempt's end.
+func (c *Client) send(ctx context.Context, q question) (*http.Response, *attempt, error) {
+	a, err := c.begin(ctx, q.op())
+	if err != nil {
+		return nil, nil, err
+	}
+	request, err := c.request(a.ctx, q)
+	if err == nil {
+		var response *http.Response
+		response, err = a.roundTrip(request)
+		if err == nil {
+			if response.StatusCode/100 == 2 {
+				return response, a, nil
 			}
-			return nil, &Error{Fault: Unreachable, Base: e.client.endpoint.Name, Op: e.op, Message: "the stream was cut", Err: err}
+			err = c.refused(response, q.op())
+			response.Body.Close()
 		}
-		data, ok := bytes.CutPrefix(bytes.TrimSpace(line), []byte("data:"))
-		if !ok {
-			continue
-		}
-		if data = bytes.TrimSpace(data); string(data) == "[DONE]" {
-			return nil, io.EOF
-		}
-		return data, nil
+	}
+	a.end(err)
+	return nil, nil, err
+}
+
+// decode reads a whole answer.
+func (c *Client) decode(response *http.Response, op string, out any) error {
+	if out == nil {
+		_, err := io.Copy(io.Discard, io.LimitReader(response.Body, c.endpoint.MaxAnswer))
+		return err
+	}
+	if err := c.typed(response, op, "application/json"); err != nil {
+		return err
+	}
+	buffer, ok := c.buffers.Get().(*bytes.Buffer)
+	if !ok {
+		buffer = new(bytes.Buffer)
+	}
+	defer c.keep(buffer)
+	if length := response.ContentLength; length > c.endpoint.MaxAnswer {
+		return c.tooLarge(op)
+	} else if length > 0 {
+		buffer.Grow(int(min(length, maxKept)) + bytes.MinRead)
+	}
+	n, err := buffer.ReadFrom(io.LimitReader(response.Body, c.endpoint.MaxAnswer+1))
+	switch {
+	case err != nil:
+		return err
+	case n > c.endpoint.MaxAnswer:
+		return c.tooLarge(op)
+	}
+	err = json.Unmarshal(buffer.Bytes(), out)
+	var syntax *json.SyntaxError
+	switch {
+	case errors.As(err, &syntax) && !declared(response):
+		return c.mistyped(op, "application/json", response, buffer.Bytes())
+	case errors.As(err, &syntax):
+		return c.Malformed(op, "the answer is not JSON: %v, in %s", err, around(buffer.Bytes(), int(syntax.Offset)))
+	case err != nil:
+		malformed := c.Malformed(op, "the answer is not the JSON expected: %v, in %s", err, clip(buffer.Bytes()))
+		malformed.final = true
+		return malformed
+	}
+	return nil
+}
+
+// maxKept is how large a buffer may be that waits for the next answer.
+const maxKept = 16 << 20
+
+func (c *Client) keep(buffer *bytes.Buffer) {
+	if buffer.Cap() <= maxKept {
+		buffer.Reset()
+		c.buffers.Put(buffer)
 	}
 }
 
-// Close ends the request, at the server too.
-func (e *Events) Close() {
-	e.cancel()
-	e.body.Close()
+func (c *Client) tooLarge(op string) error {
+	e := c.Malformed(op, "the answer is larger than %d bytes", c.endpoint.MaxAnswer)
+	e.final = true
+	return e
+}
+
+// typed says what came in place of an answer of the type wanted. JSON that is declared as
+// plain text, or not at all, must prove itself; an encoding that nobody asked for is
+// nothing that can be read.
+func (c *Client) typed(response *http.Response, op, want string) error {
+	if encoding := response.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		return c.Malformed(op, "the answer is encoded as %q, which was not asked for", encoding)
+	}
+	kind := mediaType(response)
+	switch {
+	case kind == want:
+		return nil
+	case want != "application/json":
+	case kind == "", kind == "text/plain", strings.HasPrefix(kind, "application/") && strings.HasSuffix(kind, "+json"):
+		return nil
+	}
+	return c.mistyped(op, want, response, readSome(response.Body))
+}
+
+func (c *Client) mistyped(op, want string, response *http.Response, said []byte) error {
+	if e, ok := c.saidError(op, said); ok {
+		return e
+	}
+	return c.Malformed(op, "content type is %q, want %s; it says %s", response.Header.Get("Content-Type"), want, clip(said))
+}
+
+// declared says whether the answer says that it is JSON.
+func declared(response *http.Response) bool {
+	return strings.HasSuffix(mediaType(response), "json")
+}
+
+// mediaType is empty if there is none, or none that can be read.
+func mediaType(response *http.Response) string {
+	kind, _, err := mime.ParseMediaType(response.Header.Get("Content-Type"))
+	if err != nil {
+		return ""
+	}
+	return kind
 }

@@ -20,16 +20,32 @@ const (
 	Open        Fault = "open"        // the circuit breaker let no request through
 )
 
+// Phase is a part of a request that has a time-out of its own.
+type Phase string
+
+const (
+	// Connecting is until there is a connection, TLS included.
+	Connecting Phase = "connect"
+	// FirstByte is from then on until the first byte of the answer's body.
+	FirstByte Phase = "first byte"
+	// Stalling is from one byte of the body to the next.
+	Stalling Phase = "stall"
+)
+
 // Error is a failure of a base server. Its text is for logs and operators: it may hold
-// what the server said.
+// what the server said, but neither the server's key nor credentials of its URL.
 type Error struct {
 	Fault      Fault
 	Base       string        // its name in the configuration
 	Op         string        // what was asked, such as "POST /v1/completions"
+	Phase      Phase         // of TimedOut: what took too long; empty otherwise
 	Status     int           // of the server's answer, 0 if there was none
 	RetryAfter time.Duration // when to come back, 0 if nobody said
 	Message    string        // what the server said, or what is wrong with its answer; may be empty
 	Err        error         // may be nil
+
+	final  bool // asking again cannot help
+	unsent bool // there was no connection: nothing of the request reached the server
 }
 
 func (e *Error) Error() string {
@@ -48,6 +64,20 @@ func (e *Error) Error() string {
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// passes says whether the server may answer if it is asked again. A request that waited
+// long for its answer is not worth the same wait again.
+func (e *Error) passes() bool {
+	switch e.Fault {
+	case Unreachable, Malformed:
+		return !e.final
+	case TimedOut:
+		return e.Phase == Connecting
+	case Failed:
+		return e.Status != http.StatusNotImplemented
+	}
+	return e.Fault == Overloaded
+}
 
 // HTTPStatus is what a client of the gateway gets for it.
 func (e *Error) HTTPStatus() int {
