@@ -1,0 +1,95 @@
+package vllm
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+
+	"github.com/graft-gateway/graft/eft"
+	"github.com/graft-gateway/graft/proxy"
+)
+
+// Continuation reads a stream. An event may carry no token or several, and usage may
+// come in an event of its own.
+//
+// Invariant: tokens handed out, tokens in ready and left add up to the limit.
+type Continuation struct {
+	server *Server
+	events *proxy.Events
+	ready  []position
+	left   int
+	finish string // as the server told, empty before
+}
+
+// Next returns the next row and the token that the base chose from it.
+func (c *Continuation) Next() (eft.Row, eft.Token, error) {
+	for len(c.ready) == 0 {
+		if err := c.read(); err != nil {
+			return eft.Row{}, 0, err
+		}
+	}
+	p := c.ready[0]
+	c.ready = c.ready[1:]
+	row, err := c.server.shape.row(p.listed)
+	if err != nil {
+		return eft.Row{}, 0, c.malformed("%v", err)
+	}
+	return row, p.token, nil
+}
+
+// Close stops the server's work.
+func (c *Continuation) Close() { c.events.Close() }
+
+// read takes one event.
+func (c *Continuation) read() error {
+	data, err := c.events.Next()
+	if err == io.EOF && c.finish == "" {
+		return c.malformed("the stream ended without a finish_reason")
+	}
+	if err != nil {
+		return err
+	}
+	var event answer
+	if err := json.Unmarshal(data, &event); err != nil {
+		return c.malformed("an event is not the JSON expected: %v", err)
+	}
+	if event.failure != nil {
+		return c.failed(event.failure)
+	}
+	for _, choice := range event.choices {
+		if choice.index != 0 {
+			return c.malformed("choice %d of one prompt", choice.index)
+		}
+		if c.finish != "" && len(choice.positions) > 0 {
+			return c.malformed("tokens follow a finish_reason")
+		}
+		if c.left -= len(choice.positions); c.left < 0 {
+			return c.malformed("more tokens than were asked for")
+		}
+		c.ready = append(c.ready, choice.positions...)
+		switch choice.finish {
+		case "":
+		case "length", "stop":
+			c.finish = choice.finish
+		default:
+			return c.server.fault("POST "+completions, proxy.Failed, 0, "the server ended the stream: "+choice.finish)
+		}
+	}
+	return nil
+}
+
+// failed is the error of an event that tells of one.
+func (c *Continuation) failed(f *failure) error {
+	status, fault := f.status(), proxy.Refused
+	switch {
+	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
+		fault = proxy.Overloaded
+	case status >= 500:
+		fault = proxy.Failed
+	}
+	return c.server.fault("POST "+completions, fault, status, f.Message)
+}
+
+func (c *Continuation) malformed(format string, args ...any) error {
+	return c.server.client.Malformed("POST "+completions, format, args...)
+}

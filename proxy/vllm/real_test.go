@@ -1,0 +1,162 @@
+package vllm
+
+import (
+	"compress/gzip"
+	"encoding/json"
+	"math"
+	"os"
+	"testing"
+
+	"github.com/graft-gateway/graft/eft"
+	"github.com/graft-gateway/graft/proxy"
+)
+
+// reference is a row that PyTorch computed: testdata/rows.py.
+type reference struct {
+	Prefix   []eft.Token `json:"prefix"`
+	IDs      []eft.Token `json:"ids"`
+	LogProbs []float64   `json:"log_probs"`
+}
+
+// rowEpsilon bounds, in nats, what may lie between two computations of a row in single
+// precision. The largest that were seen are thousands of times smaller than the gaps
+// between tokens that matter.
+const rowEpsilon = 1e-3
+
+// TestRealServer compares the rows of a vLLM that serves the embedded base in float32
+// with PyTorch's, and the ways to have them with each other:
+//
+//	GRAFT_VLLM_URL=http://127.0.0.1:8000 go test ./proxy/vllm -run TestRealServer -v
+func TestRealServer(t *testing.T) {
+	url := os.Getenv("GRAFT_VLLM_URL")
+	if url == "" {
+		t.Skip("GRAFT_VLLM_URL names no server")
+	}
+	server := recognise(t, url, proxy.Want{})
+	t.Logf("%+v", server.Caps())
+	text := server.Begin("a tenant")
+	defer text.Close()
+	var dense proxy.Text
+	if server.Caps().TopLogprobsCap == wholeVocabulary {
+		dense = recognise(t, url, proxy.Want{Model: server.Caps().Model, TopLogprobs: -1}).Begin("")
+	}
+	e := epsilons{t: t, worst: map[string]float64{}, differ: map[string]int{}}
+	for _, r := range readReferences(t) {
+		e.compare(text, dense, r)
+	}
+	for _, way := range []string{"PyTorch", "list and stream", "list and alone", "list and whole rows", "list and names"} {
+		t.Logf("%s: ε = %.2g nats, other best tokens %d times", way, e.worst[way], e.differ[way])
+		if e.worst[way] > rowEpsilon {
+			t.Errorf("%s: rows differ by %g nats", way, e.worst[way])
+		}
+	}
+}
+
+func readReferences(t *testing.T) []reference {
+	t.Helper()
+	file, err := os.Open("testdata/rows.json.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	unpacked, err := gzip.NewReader(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []reference
+	if err := json.NewDecoder(unpacked).Decode(&all); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// epsilons collects by how much rows differ that should be the same.
+type epsilons struct {
+	t      *testing.T
+	worst  map[string]float64
+	differ map[string]int
+}
+
+func (e epsilons) compare(text, dense proxy.Text, r reference) {
+	t := e.t
+	t.Helper()
+	const limit = 6
+	stream, err := text.Continue(t.Context(), r.Prefix, limit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var streamed []eft.Row
+	var tokens []eft.Token
+	for range limit {
+		row, token, err := stream.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		streamed, tokens = append(streamed, row), append(tokens, token)
+	}
+	stream.Close()
+	path := tokens[:limit-1]
+	rows, err := text.Rows(t.Context(), r.Prefix, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.add("PyTorch", rows[0], lookup(r.IDs, r.LogProbs), r.IDs[0])
+	names := make([][]eft.Token, len(rows))
+	for i, row := range rows {
+		e.add("list and stream", row, listed(streamed[i]), streamed[i].IDs[0])
+		alone, err := text.Rows(t.Context(), append(r.Prefix[:len(r.Prefix):len(r.Prefix)], path[:i]...), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.add("list and alone", row, listed(alone[0]), alone[0].IDs[0])
+		names[i] = row.IDs[10+i : 20+i]
+	}
+	named, err := text.Named(t.Context(), r.Prefix, path, names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, row := range rows {
+		e.add("list and names", eft.Canonical(named[i], len(named[i])), listed(row), row.IDs[10+i])
+	}
+	if dense == nil {
+		return
+	}
+	whole, err := dense.Rows(t.Context(), r.Prefix, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, row := range rows {
+		e.add("list and whole rows", row, func(id eft.Token) (float64, bool) { return float64(whole[i].Scores[id]), true }, row.IDs[0])
+	}
+}
+
+// add compares the tokens that both have.
+func (e epsilons) add(way string, row eft.Row, other func(eft.Token) (float64, bool), best eft.Token) {
+	for i, id := range row.IDs {
+		if l, ok := other(id); ok {
+			e.worst[way] = max(e.worst[way], math.Abs(l-float64(row.LogProbs[i])))
+		}
+	}
+	if row.IDs[0] != best {
+		e.differ[way]++
+	}
+}
+
+func listed(row eft.Row) func(eft.Token) (float64, bool) {
+	logProbs := make([]float64, len(row.LogProbs))
+	for i, l := range row.LogProbs {
+		logProbs[i] = float64(l)
+	}
+	return lookup(row.IDs, logProbs)
+}
+
+func lookup(ids []eft.Token, logProbs []float64) func(eft.Token) (float64, bool) {
+	found := make(map[eft.Token]float64, len(ids))
+	for i, id := range ids {
+		found[id] = logProbs[i]
+	}
+	return func(id eft.Token) (float64, bool) {
+		l, ok := found[id]
+		return l, ok
+	}
+}
