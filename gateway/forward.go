@@ -36,7 +36,7 @@ func (s *Server) pass(w http.ResponseWriter, r *http.Request, body []byte) (pass
 	if err != nil || route.Upstream == nil {
 		return false, err
 	}
-	note(r.Context(), func(n *notes) { n.route, n.passed = route.Name, true })
+	note(r.Context(), func(n *notes) { n.route = route.Name })
 	if err := route.passable(knob); err != nil {
 		return false, err
 	}
@@ -66,6 +66,7 @@ func (s *Server) passTokens(w http.ResponseWriter, r *http.Request, body []byte)
 // forward hands a request to its route's upstream, without what is for the gateway
 // alone: the client's key and the knob.
 func (s *Server) forward(w http.ResponseWriter, r *http.Request, route *Route, body []byte) error {
+	note(r.Context(), func(n *notes) { n.route, n.passed = route.Name, true })
 	leave, err := s.admission.enter(r.Context())
 	if err != nil {
 		return err
