@@ -48,6 +48,9 @@ func (Dialect) Recognise(ctx context.Context, client *proxy.Client, want proxy.W
 		return nil, err
 	}
 	s.about(info, more)
+	if want.Vocabulary == nil {
+		return s, nil // nobody will ask for rows
+	}
 	if err := s.askVocabularySize(ctx); err != nil {
 		return nil, err
 	}

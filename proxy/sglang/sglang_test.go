@@ -156,6 +156,20 @@ func TestCapsByServer(t *testing.T) {
 	}
 }
 
+func TestARouteWithoutExpertsNeedsNoRows(t *testing.T) {
+	server, client := start(t, sglangtest.Options{Name: "plain"})
+	s, err := Dialect{}.Recognise(t.Context(), client, proxy.Want{})
+	if err != nil || s.Caps().Model != "plain" {
+		t.Fatal(err)
+	}
+	if n := len(server.Requests()); n != 0 {
+		t.Errorf("%d requests for rows", n)
+	}
+	if id, err := s.Identify(t.Context()); err != nil || id != s.Caps().Identity {
+		t.Errorf("identity %q, %v", id, err)
+	}
+}
+
 func TestRecogniseRefuses(t *testing.T) {
 	for _, test := range []struct {
 		name    string
