@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/graft-gateway/graft/eft"
 )
@@ -14,7 +13,6 @@ import (
 type answer struct {
 	choices []choice
 	usage   usage
-	failure *failure // set in an event that tells of an error
 }
 
 type choice struct {
@@ -35,21 +33,13 @@ type usage struct {
 	} `json:"prompt_tokens_details"`
 }
 
-// failure is what a server says when it gives up within a stream. vLLM has it below
-// "error"; older ones say it at the top, with "object": "error".
-type failure struct {
-	Message string `json:"message"`
-	Code    any    `json:"code"`
-}
-
 var errNoLogprobs = errors.New("a choice has no log-probs")
 
 // UnmarshalJSON is called by encoding/json, which has checked that data is JSON.
 func (a *answer) UnmarshalJSON(data []byte) error {
 	*a = answer{}
 	s := scanner{data: data}
-	object := ""
-	err := s.object(func(key []byte) error {
+	return s.object(func(key []byte) error {
 		switch string(key) {
 		case "choices":
 			return s.array(func() error {
@@ -59,44 +49,10 @@ func (a *answer) UnmarshalJSON(data []byte) error {
 			})
 		case "usage":
 			return json.Unmarshal(s.skip(), &a.usage)
-		case "object":
-			return json.Unmarshal(s.skip(), &object)
-		case "error":
-			return a.readFailure(s.skip())
 		}
 		s.skip()
 		return nil
 	})
-	if err == nil && object == "error" {
-		err = a.readFailure(data)
-	}
-	return err
-}
-
-func (a *answer) readFailure(data []byte) error {
-	if string(data) == "null" {
-		return nil
-	}
-	a.failure = &failure{}
-	if err := json.Unmarshal(data, a.failure); err != nil {
-		a.failure.Message = string(data)
-	}
-	return nil
-}
-
-// status is the failure's HTTP status, 500 if it tells none.
-func (f *failure) status() int {
-	switch code := f.Code.(type) {
-	case float64:
-		if code >= 400 && code < 600 {
-			return int(code)
-		}
-	case string:
-		if n, err := strconv.Atoi(code); err == nil && n >= 400 && n < 600 {
-			return n
-		}
-	}
-	return 500
 }
 
 func readChoice(s *scanner) (choice, error) {

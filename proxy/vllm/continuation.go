@@ -3,7 +3,6 @@ package vllm
 import (
 	"encoding/json"
 	"io"
-	"net/http"
 
 	"github.com/graft-gateway/graft/eft"
 	"github.com/graft-gateway/graft/proxy"
@@ -53,9 +52,6 @@ func (c *Continuation) read() error {
 	if err := json.Unmarshal(data, &event); err != nil {
 		return c.malformed("an event is not the JSON expected: %v", err)
 	}
-	if event.failure != nil {
-		return c.failed(event.failure)
-	}
 	for _, choice := range event.choices {
 		if choice.index != 0 {
 			return c.malformed("choice %d of one prompt", choice.index)
@@ -76,18 +72,6 @@ func (c *Continuation) read() error {
 		}
 	}
 	return nil
-}
-
-// failed is the error of an event that tells of one.
-func (c *Continuation) failed(f *failure) error {
-	status, fault := f.status(), proxy.Refused
-	switch {
-	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
-		fault = proxy.Overloaded
-	case status >= 500:
-		fault = proxy.Failed
-	}
-	return c.server.fault("POST "+completions, fault, status, f.Message)
 }
 
 func (c *Continuation) malformed(format string, args ...any) error {

@@ -53,33 +53,17 @@ func TestStreams(t *testing.T) {
 		"a row that lacks entries":     {tokens("null", 1) + event(`{"choices":[{"index":0,"logprobs":{"tokens":["token_id:2"],"top_logprobs":[{}]}}]}`) + done, []eft.Token{1}, proxy.Malformed, 0},
 		"cut":                          {tokens("null", 1), []eft.Token{1}, proxy.Unreachable, 0},
 		"an error":                     {tokens("null", 1) + event(`{"error":{"message":"no room","type":"BadRequestError","code":400}}`) + done, []eft.Token{1}, proxy.Refused, 400},
-		"an error without a code":      {tokens("null", 1) + event(`{"error":"EngineCore died"}`) + done, []eft.Token{1}, proxy.Failed, 500},
+		"an error without a code":      {tokens("null", 1) + event(`{"error":"EngineCore died"}`) + done, []eft.Token{1}, proxy.Failed, 0},
 		"an error of older servers":    {event(`{"object":"error","message":"busy","type":"x","param":null,"code":503}`) + done, nil, proxy.Overloaded, 503},
 		"an error with a code in text": {event(`{"error":{"message":"slow down","code":"429"}}`) + done, nil, proxy.Overloaded, 429},
 		"no error":                     {event(`{"error":null,"choices":[]}`) + tokens(`"length"`, 1) + done, []eft.Token{1}, "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, script := asking(t, shape{k: 1, ask: 1}, 0, func(request) (int, string) { return 200, c.stream })
-			stream, err := server.Begin("").Continue(t.Context(), []eft.Token{7}, 3)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer stream.Close()
-			var got []eft.Token
-			for {
-				row, token, err := stream.Next()
-				if err == nil {
-					if !reflect.DeepEqual(row, eft.Row{IDs: []eft.Token{token}, LogProbs: []float32{-0.5}, Best: 1}) {
-						t.Errorf("token %d with %+v", token, row)
-					}
-					got = append(got, token)
-					continue
-				}
-				fault := (*proxy.Error)(nil)
-				if c.fault == "" && err != io.EOF || c.fault != "" && (!errors.As(err, &fault) || fault.Fault != c.fault || fault.Status != c.status) {
-					t.Errorf("ended with %v", err)
-				}
-				break
+			got, err := read(t, server.Begin(""), 3)
+			fault := (*proxy.Error)(nil)
+			if c.fault == "" && err != io.EOF || c.fault != "" && (!errors.As(err, &fault) || fault.Fault != c.fault || fault.Status != c.status) {
+				t.Errorf("ended with %v", err)
 			}
 			if !reflect.DeepEqual(got, c.want) {
 				t.Errorf("got %v, want %v", got, c.want)
@@ -89,6 +73,27 @@ func TestStreams(t *testing.T) {
 				t.Errorf("asked %+v", script.requests)
 			}
 		})
+	}
+}
+
+// read returns a stream's tokens up to its end or an error. A stream may fail where it
+// begins.
+func read(t *testing.T, text proxy.Text, limit int) (tokens []eft.Token, err error) {
+	t.Helper()
+	stream, err := text.Continue(t.Context(), []eft.Token{7}, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer stream.Close()
+	for {
+		row, token, err := stream.Next()
+		if err != nil {
+			return tokens, err
+		}
+		if !reflect.DeepEqual(row, eft.Row{IDs: []eft.Token{token}, LogProbs: []float32{-0.5}, Best: 1}) {
+			t.Errorf("token %d with %+v", token, row)
+		}
+		tokens = append(tokens, token)
 	}
 }
 
@@ -122,14 +127,8 @@ func TestFaults(t *testing.T) {
 			base.Break(c.fault.For(completions).Always())
 			rows, err := text.Rows(t.Context(), []eft.Token{7}, nil)
 			wantFault(t, "rows", rows, err, c.rows)
-			stream, err := text.Continue(t.Context(), []eft.Token{7}, 3)
-			for err == nil {
-				_, _, err = stream.Next()
-			}
+			_, err = read(t, text, 3)
 			wantFault(t, "stream", nil, err, c.stream)
-			if stream != nil {
-				stream.Close()
-			}
 		})
 	}
 }
