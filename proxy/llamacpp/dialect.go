@@ -48,8 +48,8 @@ func (Dialect) Recognise(ctx context.Context, client *proxy.Client, want proxy.W
 // measure finds out how many ids there are, and that they are the pairs'. Where there
 // are no pairs the server's word is taken for what its ids stand for.
 func (s *server) measure(ctx context.Context, a about, vocabulary *eft.Vocabulary) (*eft.Vocabulary, error) {
-	if a.Meta == nil || a.Meta.Vocabulary < 1 {
-		return nil, errors.New("llama-server's /v1/models tells no meta.n_vocab: this version is too old, or the model is not loaded")
+	if a.Meta == nil || a.Meta.Vocabulary < 1 || a.Meta.Vocabulary > idsMost {
+		return nil, errors.New("llama-server's /v1/models tells no meta.n_vocab that can be: this version is too old, or the model is not loaded")
 	}
 	s.caps.VocabSize = a.Meta.Vocabulary
 	switch {

@@ -62,6 +62,7 @@ func TestWhatIsNotRecognisedAndWhy(t *testing.T) {
 		{"embeddings", refusal("/completion", 501, "This server does not support completions. Start it without `--embeddings`"), proxy.Want{}, false, proxy.Failed, "without --embeddings"},
 		{"no /completion", refusal("/completion", 404, "Not Found"), proxy.Want{}, false, proxy.Refused, "let /props"},
 		{"no slots told", func(f *fake) { delete(f.props, "total_slots") }, proxy.Want{}, false, "", "total_slots"},
+		{"more slots than there can be", func(f *fake) { f.props["total_slots"] = 1 << 40 }, proxy.Want{}, false, "", "total_slots"},
 		{"no model", func(f *fake) { f.models = map[string]any{"data": []any{}} }, proxy.Want{}, false, "", "--model FILE"},
 		{"no n_vocab", func(f *fake) { f.models["data"].([]any)[0].(map[string]any)["meta"] = nil }, proxy.Want{}, false, "", "n_vocab"},
 		{"another name", func(*fake) {}, proxy.Want{Model: "llama"}, false, "", "--alias llama"},
@@ -80,14 +81,11 @@ func TestWhatIsNotRecognisedAndWhy(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			f, url := newFake(t)
 			c.spoil(f)
-			client, err := proxy.NewClient(proxy.Endpoint{Name: "test", URL: url})
-			if err != nil {
-				t.Fatal(err)
-			}
+			client := newClient(t, once(url))
 			if c.want.Vocabulary == nil {
 				c.want.Vocabulary = f.vocabulary
 			}
-			_, err = Dialect{}.Recognise(t.Context(), client, c.want)
+			_, err := Dialect{}.Recognise(t.Context(), client, c.want)
 			if err == nil || errors.Is(err, proxy.ErrOtherDialect) != c.other || !strings.Contains(err.Error(), c.says) {
 				t.Fatalf("%v; want another dialect %v, and %q", err, c.other, c.says)
 			}
@@ -112,7 +110,7 @@ func probabilities(f *fake) {
 func TestNamesOfTheModel(t *testing.T) {
 	for _, name := range []string{"", "toy", "/models/toy.gguf", "toy.gguf"} {
 		f, url := newFake(t)
-		c := recognise(t, url, proxy.Want{Model: name, Vocabulary: f.vocabulary}).Caps()
+		c := recognise(t, once(url), proxy.Want{Model: name, Vocabulary: f.vocabulary}).Caps()
 		if want := max(name, "toy"); name != "/models/toy.gguf" && c.Model != want {
 			t.Errorf("asked for %q: %q, want %q", name, c.Model, want)
 		}
@@ -133,10 +131,10 @@ func TestARouterIsAskedForItsModel(t *testing.T) {
 		}
 		return false
 	}
-	if c := recognise(t, url, proxy.Want{Model: "toy", Vocabulary: f.vocabulary}).Caps(); c.Model != "toy" || c.Context != 64 {
+	if c := recognise(t, once(url), proxy.Want{Model: "toy", Vocabulary: f.vocabulary}).Caps(); c.Model != "toy" || c.Context != 64 {
 		t.Errorf("%+v", c)
 	}
-	client, _ := proxy.NewClient(proxy.Endpoint{Name: "test", URL: url})
+	client := newClient(t, once(url))
 	if _, err := (Dialect{}).Recognise(t.Context(), client, proxy.Want{Vocabulary: f.vocabulary}); err == nil || !strings.Contains(err.Error(), "other, toy") {
 		t.Errorf("%v, want the names to choose from", err)
 	}
@@ -175,7 +173,7 @@ func TestServersThatCanLess(t *testing.T) {
 			writeJSON(w, 200, map[string]any{"completion_probabilities": []any{f.position(fakeA, row, fakeIDs)}})
 			return true
 		}
-		client, _ := proxy.NewClient(proxy.Endpoint{Name: "test", URL: url})
+		client := newClient(t, once(url))
 		if _, err := (Dialect{}).Recognise(t.Context(), client, proxy.Want{Vocabulary: f.vocabulary}); err == nil || !strings.Contains(err.Error(), "not the model's own") {
 			t.Errorf("%v, want a refusal", err)
 		}
@@ -189,7 +187,7 @@ func TestServersThatCanLess(t *testing.T) {
 	})
 	t.Run("no pairs to compare with", func(t *testing.T) {
 		_, url := newFake(t)
-		if c := recognise(t, url, proxy.Want{}).Caps(); c.Scoring != proxy.ScoringGrammar {
+		if c := recognise(t, once(url), proxy.Want{}).Caps(); c.Scoring != proxy.ScoringGrammar {
 			t.Errorf("%+v", c)
 		}
 	})
@@ -253,7 +251,7 @@ func TestWhatIsAsked(t *testing.T) {
 	data, err := json.Marshal(newQuestion("m", []eft.Token{1, 2}, 3, 4))
 	want := `{"model":"m","prompt":[1,2],"id_slot":-1,"cache_prompt":true,"stream":false,"n_predict":3,"n_probs":4,"logit_bias":[],` +
 		`"samplers":["temperature"],"temperature":0,"dynatemp_range":0,"mirostat":0,"post_sampling_probs":false,"ignore_eos":false,"stop":[],` +
-		`"n_indent":0,"response_fields":["completion_probabilities","tokens_evaluated","timings"]}`
+		`"n_indent":0,"response_fields":["completion_probabilities","tokens_evaluated","timings","stop"]}`
 	if err != nil || string(data) != want {
 		t.Errorf("%s (%v), want %s", data, err, want)
 	}

@@ -50,6 +50,7 @@ type heard struct {
 	Probs       int             `json:"n_probs"`
 	Grammar     string          `json:"grammar"`
 	LogitBias   [][2]float64    `json:"logit_bias"`
+	Fields      []string        `json:"response_fields"`
 
 	prompt []eft.Token
 }
@@ -89,7 +90,7 @@ func newFake(t *testing.T) (*fake, string) {
 
 func (f *fake) connect(t *testing.T, url string, k int) proxy.Server {
 	t.Helper()
-	return recognise(t, url, proxy.Want{TopLogprobs: k, Vocabulary: f.vocabulary})
+	return recognise(t, once(url), proxy.Want{TopLogprobs: k, Vocabulary: f.vocabulary})
 }
 
 // requests returns what was asked since the last call.
@@ -257,7 +258,12 @@ func (f *fake) generate(w http.ResponseWriter, q heard, forced []eft.Token) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
-	for _, e := range append(events, map[string]any{"stop": true, "tokens_evaluated": len(q.prompt)}) {
+	// The settings that are left out are the last event's alone.
+	last := map[string]any{"tokens_evaluated": len(q.prompt)}
+	if slices.Contains(q.Fields, "stop") {
+		last["stop"] = true
+	}
+	for _, e := range append(events, last) {
 		data, _ := json.Marshal(e)
 		fmt.Fprintf(w, "data: %s\n\n", data)
 	}

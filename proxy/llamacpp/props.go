@@ -16,6 +16,12 @@ import (
 	"github.com/graft-gateway/graft/proxy"
 )
 
+// Larger numbers are no server's, but would be believed with memory.
+const (
+	slotsMost = 1 << 16
+	idsMost   = 1 << 24
+)
+
 // props is what GET /props tells.
 type props struct {
 	Role     string `json:"role"` // "router" in front of several models
@@ -148,8 +154,8 @@ func (s served) pick(name string, p props) (model, error) {
 // complete refuses what could not be used.
 func (a about) complete() error {
 	switch {
-	case a.Settings == nil || a.Slots < 1:
-		return errors.New("llama-server's /props tells no total_slots: this version is too old, or the model is not loaded")
+	case a.Settings == nil || a.Slots < 1 || a.Slots > slotsMost:
+		return errors.New("llama-server's /props tells no total_slots that can be: this version is too old, or the model is not loaded")
 	case a.Settings.Context < 1:
 		return errors.New("llama-server's /props tells no n_ctx")
 	}

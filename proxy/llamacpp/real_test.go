@@ -2,7 +2,6 @@ package llamacpp
 
 import (
 	"encoding/json"
-	"errors"
 	"io"
 	"os"
 	"slices"
@@ -20,21 +19,31 @@ func realServer(t *testing.T, k int) proxy.Server {
 	if url == "" {
 		t.Skip("GRAFT_LLAMACPP_URL is not set: no llama-server to ask")
 	}
-	return recognise(t, url, proxy.Want{TopLogprobs: k, Vocabulary: demoVocabulary(t)})
+	return recognise(t, proxy.Endpoint{URL: url}, proxy.Want{TopLogprobs: k, Vocabulary: demoVocabulary(t)})
 }
 
-func recognise(t *testing.T, url string, want proxy.Want) proxy.Server {
+func recognise(t *testing.T, endpoint proxy.Endpoint, want proxy.Want) proxy.Server {
 	t.Helper()
-	client, err := proxy.NewClient(proxy.Endpoint{Name: "test", URL: url})
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := newClient(t, endpoint)
 	s, err := Dialect{}.Recognise(t.Context(), client, want)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
+
+func newClient(t *testing.T, endpoint proxy.Endpoint) *proxy.Client {
+	t.Helper()
+	endpoint.Name = "test"
+	client, err := proxy.NewClient(endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+// once asks nothing twice, so that tests see what is asked.
+func once(url string) proxy.Endpoint { return proxy.Endpoint{URL: url, Retries: -1} }
 
 // truth is a row of the embedded base by PyTorch; testdata/truth.py wrote them.
 type truth struct {
@@ -102,7 +111,7 @@ func follow(t *testing.T, text proxy.Text, prefix []eft.Token, limit int) (rows 
 	defer stream.Close()
 	for {
 		row, id, err := stream.Next()
-		if errors.Is(err, io.EOF) {
+		if err == io.EOF {
 			return rows, tokens
 		}
 		if err != nil {

@@ -29,7 +29,8 @@ type question struct {
 	IgnoreEnd    bool     `json:"ignore_eos"`
 	Stop         []string `json:"stop"`
 	Indent       int      `json:"n_indent"`
-	// Fields leaves the settings and the prompt's text out of the answer.
+	// Fields leaves the settings and the prompt's text out of the answer, and out of a
+	// stream's last event, which must keep its stop.
 	Fields []string `json:"response_fields"`
 }
 
@@ -37,7 +38,7 @@ func newQuestion(model string, prompt []eft.Token, predict, probs int) question 
 	return question{
 		Model: model, Prompt: prompt, Slot: -1, CachePrompt: true, Predict: predict, Probs: probs,
 		LogitBias: []bias{}, Samplers: []string{"temperature"}, Stop: []string{},
-		Fields: []string{"completion_probabilities", "tokens_evaluated", "timings"},
+		Fields: []string{"completion_probabilities", "tokens_evaluated", "timings", "stop"},
 	}
 }
 
