@@ -119,17 +119,23 @@ func TestNamesOfTheModel(t *testing.T) {
 
 func TestARouterIsAskedForItsModel(t *testing.T) {
 	f, url := newFake(t)
-	entry := f.models["data"].([]any)[0]
+	entry := f.models["data"].([]any)[0].(map[string]any)
+	meta := entry["meta"]
+	entry["meta"] = nil // until it is loaded
 	f.models["data"] = []any{map[string]any{"id": "other"}, entry}
 	f.wrap = func(w http.ResponseWriter, r *http.Request, body []byte) bool {
 		if r.Method == "POST" && !bytes.Contains(body, []byte(`"model":"toy"`)) {
 			t.Errorf("%s without its model: %s", r.URL.Path, body)
 		}
-		if r.URL.Path == "/props" && r.URL.Query().Get("model") == "" {
-			writeJSON(w, 200, map[string]any{"role": "router", "default_generation_settings": map[string]any{"n_ctx": 0}})
-			return true
+		if r.URL.Path != "/props" {
+			return false
 		}
-		return false
+		if r.URL.Query().Get("model") == "toy" {
+			entry["meta"] = meta
+			return false
+		}
+		writeJSON(w, 200, map[string]any{"role": "router", "default_generation_settings": map[string]any{"n_ctx": 0}})
+		return true
 	}
 	if c := recognise(t, once(url), proxy.Want{Model: "toy", Vocabulary: f.vocabulary}).Caps(); c.Model != "toy" || c.Context != 64 {
 		t.Errorf("%+v", c)

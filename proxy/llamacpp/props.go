@@ -1,6 +1,7 @@
 package llamacpp
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -64,8 +65,7 @@ type meta struct {
 type about struct {
 	props
 	model
-	name   string // what was asked for, or else the model's id
-	router bool
+	name string // what was asked for, or else the model's id
 }
 
 // inquire asks what the server has. Its error wraps proxy.ErrOtherDialect if the
@@ -78,26 +78,41 @@ func inquire(ctx context.Context, client *proxy.Client, name string) (about, err
 	if p.Settings == nil {
 		return about{}, fmt.Errorf("%w: /props does not tell default_generation_settings", proxy.ErrOtherDialect)
 	}
-	var s served
-	if err := client.Get(ctx, "/v1/models", &s); err != nil {
-		return about{}, loading(err)
+	if p.Role == "router" {
+		return throughRouter(ctx, client, name, p)
 	}
-	m, err := s.pick(name, p)
+	m, err := find(ctx, client, name, p)
 	if err != nil {
 		return about{}, err
 	}
-	a := about{props: p, model: m, name: name, router: p.Role == "router"}
-	if a.name == "" {
-		a.name = m.ID
+	a := about{props: p, model: m, name: cmp.Or(name, m.ID)}
+	return a, a.complete()
+}
+
+// throughRouter asks a server in front of several models. It tells of itself unless it
+// is asked for a model, which it then loads; only then does it list what that is.
+func throughRouter(ctx context.Context, client *proxy.Client, name string, p props) (about, error) {
+	m, err := find(ctx, client, name, p)
+	if err != nil {
+		return about{}, err
 	}
-	if !a.router {
-		return a, a.complete()
-	}
-	// A router tells of itself unless it is asked for a model, which it loads then.
+	a := about{name: cmp.Or(name, m.ID)}
 	if err := client.Get(ctx, "/props?model="+url.QueryEscape(a.name), &a.props); err != nil {
 		return about{}, loading(err)
 	}
+	if a.model, err = find(ctx, client, name, p); err != nil {
+		return about{}, err
+	}
 	return a, a.complete()
+}
+
+// find lists the server's models and picks one.
+func find(ctx context.Context, client *proxy.Client, name string, p props) (model, error) {
+	var s served
+	if err := client.Get(ctx, "/v1/models", &s); err != nil {
+		return model{}, loading(err)
+	}
+	return s.pick(name, p)
 }
 
 // noProps tells other servers from a llama-server whose /props cannot be had.

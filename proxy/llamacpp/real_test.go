@@ -2,9 +2,11 @@ package llamacpp
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/graft-gateway/graft/eft"
@@ -12,14 +14,17 @@ import (
 )
 
 // realServer is the llama-server at GRAFT_LLAMACPP_URL, which serves the embedded base
-// in single precision (e2e/engines/llamacpp.sh builds and starts it).
+// in single precision (e2e/engines/llamacpp.sh builds and starts it), under the name in
+// GRAFT_LLAMACPP_MODEL where it has several.
 func realServer(t *testing.T, k int) proxy.Server {
 	t.Helper()
 	url := os.Getenv("GRAFT_LLAMACPP_URL")
 	if url == "" {
 		t.Skip("GRAFT_LLAMACPP_URL is not set: no llama-server to ask")
 	}
-	return recognise(t, proxy.Endpoint{URL: url}, proxy.Want{TopLogprobs: k, Vocabulary: demoVocabulary(t)})
+	return recognise(t, proxy.Endpoint{URL: url}, proxy.Want{
+		Model: os.Getenv("GRAFT_LLAMACPP_MODEL"), TopLogprobs: k, Vocabulary: demoVocabulary(t),
+	})
 }
 
 func recognise(t *testing.T, endpoint proxy.Endpoint, want proxy.Want) proxy.Server {
@@ -147,6 +152,38 @@ func TestRealPathsStreamsAndSinglesAgree(t *testing.T) {
 	t.Logf("%d rows: ε grammar to one by one %.2g, grammar to stream %.2g nats", tokensSeen, alone, streamed)
 	if max(alone, streamed) > epsilon {
 		t.Error("ways to a row differ by more than shapes of computation do")
+	}
+}
+
+// TestRealTextsAtOnce has more texts than slots: rows are computed together with other
+// texts', and prefixes again and again.
+func TestRealTextsAtOnce(t *testing.T) {
+	s := realServer(t, 20)
+	all := truths(t)
+	worst := make([]float64, 8)
+	var running sync.WaitGroup
+	for n := range worst {
+		running.Go(func() {
+			text := s.Begin(fmt.Sprint("tenant", n%2))
+			defer text.Close()
+			for i := range all {
+				want := all[(i*7+n*11)%len(all)]
+				rows, err := text.Rows(t.Context(), want.Prefix, []eft.Token{36, 37})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				worst[n] = max(worst[n], apart(eft.Row{IDs: want.IDs, LogProbs: want.LogProbs, Best: 20}, rows[0]))
+			}
+		})
+	}
+	running.Wait()
+	t.Logf("8 texts at once: ε to PyTorch %.2g nats", slices.Max(worst))
+	if slices.Max(worst) > epsilon {
+		t.Error("rows differ by who else asks")
+	}
+	if err := s.(*server).pool.check(); err != nil {
+		t.Error(err)
 	}
 }
 
