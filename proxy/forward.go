@@ -149,6 +149,7 @@ func withhold(response *http.Response) error {
 			response.Header.Del(name)
 		}
 	}
+	response.Trailer = nil // those announced; the body removes those that come
 	return nil
 }
 
@@ -177,7 +178,7 @@ func (b *forwardedBody) Read(p []byte) (int, error) {
 	switch {
 	case err == nil:
 	case err == io.EOF:
-		b.response.Trailer = nil // nobody asked for any
+		b.response.Trailer = nil // nobody asked for trailers
 		b.end(b.outcome())
 	default:
 		b.forwarding.broke = true
