@@ -43,7 +43,7 @@ func (Dialect) Recognise(ctx context.Context, client *proxy.Client, want proxy.W
 	if err := s.tryOut(ctx); err != nil {
 		return nil, err
 	}
-	s.tell(found)
+	s.tell(found, want.TopLogprobs)
 	return s, nil
 }
 
@@ -84,7 +84,7 @@ func (s *server) nameModel(ctx context.Context, model string) (listedModel, erro
 }
 
 // tell says what is worse with this server than with others.
-func (s *server) tell(found listedModel) {
+func (s *server) tell(found listedModel, asked int) {
 	for owner, dialect := range map[string]string{"vllm": "vllm", "sglang": "sglang", "llamacpp": "llamacpp"} {
 		if found.OwnedBy == owner {
 			s.note("the server says that it is %s: dialect: %s does more with it", owner, dialect)
@@ -98,7 +98,7 @@ func (s *server) tell(found listedModel) {
 			s.note("tokens come back as bytes, which %d ids share with others: a row ends above the first of them", n)
 		}
 	}
-	if s.caps.TopLogprobs < proxy.DefaultTopLogprobs {
+	if asked == 0 && s.caps.TopLogprobs < proxy.DefaultTopLogprobs {
 		s.note("the server gives the %d best log-probs only: the rest of every row is completed from the untuned model", s.caps.TopLogprobs)
 	}
 	if !s.caps.Batch {

@@ -170,6 +170,8 @@ var kinds = []struct {
 		proxy.Caps{TopLogprobs: 20, Tokens: proxy.TokenIDs, Batch: true, Stream: true}},
 	{"Fireworks", openaitest.Options{Chat: true, IDs: true, Bytes: true, Most: 5, Lists: true, Reverse: true}, 0,
 		proxy.Caps{TopLogprobs: 5, Tokens: proxy.TokenIDs, Batch: true, Stream: true}},
+	{"llama-server by this dialect", openaitest.Options{Chat: true, IDs: true, Bytes: true, Lists: true, CountFirst: true, TellEnds: true}, 10,
+		proxy.Caps{TopLogprobs: 10, Tokens: proxy.TokenIDs, Batch: true, Stream: true}},
 	{"bytes in the chat shape", openaitest.Options{Chat: true, Bytes: true, Strict: false, Most: 8, Clamp: true}, 0,
 		proxy.Caps{TopLogprobs: 8, Tokens: proxy.TokenBytes, Stream: true}},
 	{"Together", openaitest.Options{BareList: true, Most: 1, Lists: true}, 0,
@@ -324,6 +326,25 @@ func TestEndTokensAreRowsToo(t *testing.T) {
 			}
 			check(t, append(rows, eft.Row{})[0], err, prefix, 5, s.Caps().Tokens, test.options)
 		})
+	}
+}
+
+func TestATokenThatIsNotToldIsPinnedAway(t *testing.T) {
+	prefix := endBehind(t, 31)
+	for _, unbiased := range []bool{false, true} {
+		_, client := start(t, openaitest.Options{AsIDs: true, Mute: true, Unbiased: unbiased})
+		s, err := recognise(client, t, 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := s.Begin("").Rows(t.Context(), prefix, nil)
+		if unbiased {
+			if err == nil || !strings.Contains(err.Error(), "without log-probs") {
+				t.Errorf("rows %v, error %v", rows, err)
+			}
+			continue
+		}
+		check(t, append(rows, eft.Row{})[0], err, prefix, 5, proxy.TokenIDs, openaitest.Options{})
 	}
 }
 

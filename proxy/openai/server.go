@@ -112,21 +112,30 @@ func (s *server) check(out *completion, prompt any) error {
 		e.Fault = proxy.Changed
 		return e
 	}
-	want := 0
-	switch p := prompt.(type) {
+	if out.Usage == nil {
+		return nil
+	}
+	counted := out.Usage.PromptTokens
+	switch p := prompt.(type) { // a text was cut by the server before it was sent
 	case []eft.Token:
-		want = len(p)
+		if counted != len(p) {
+			return s.miscounted(len(p), counted)
+		}
 	case [][]eft.Token:
+		want := 0
 		for _, one := range p {
 			want += len(one)
 		}
-	default:
-		return nil // text, which was cut by the server before it was sent
-	}
-	if out.Usage != nil && out.Usage.PromptTokens != want {
-		return s.malformed("the prompt had %d tokens, and the server counts %d", want, out.Usage.PromptTokens)
+		// Some servers count the first of several prompts only.
+		if counted != want && counted != len(p[0]) {
+			return s.miscounted(want, counted)
+		}
 	}
 	return nil
+}
+
+func (s *server) miscounted(want, counted int) error {
+	return s.malformed("the prompt had %d tokens, and the server counts %d", want, counted)
 }
 
 // failed is the error of a server that gave up after it had begun to answer.
@@ -197,9 +206,9 @@ func (s *server) batch(ctx context.Context, prompts [][]eft.Token) ([]eft.Row, e
 	return rows, nil
 }
 
-// first is the row of the token that c generated. Where the server ended the text in
-// place of a token and tells nothing of it, another token is pinned, which leaves the
-// row as it is.
+// first is the row of the token that c generated. Where the server tells nothing of it,
+// such as of an end token, or of one that ends within a character, another token is
+// pinned, which leaves the row as it is.
 func (s *server) first(ctx context.Context, prompt any, c choice) (eft.Row, error) {
 	switch len(c.Logprobs) {
 	case 1:
@@ -208,22 +217,22 @@ func (s *server) first(ctx context.Context, prompt any, c choice) (eft.Row, erro
 	default:
 		return eft.Row{}, s.malformed("log-probs of %d tokens, want those of 1", len(c.Logprobs))
 	}
-	if c.Finish == nil || *c.Finish != "stop" || c.Text != "" {
-		return eft.Row{}, s.malformed("a token without log-probs")
-	}
 	if s.pin < 0 {
+		if c.Finish == nil || *c.Finish != "stop" || c.Text != "" {
+			return eft.Row{}, s.malformed("a token without log-probs")
+		}
 		e := s.malformed("the server's model ended the text, and the server does not tell the row that it ended by, nor by a bias on another token; llama-server, vLLM and SGLang tell it")
 		e.Fault = proxy.Refused
 		return eft.Row{}, e
 	}
-	out, err := s.ask(ctx, s.pinned(prompt, s.pin))
+	p, err := s.positionAt(ctx, s.pinned(prompt, s.pin))
 	if err != nil {
 		return eft.Row{}, err
 	}
-	if len(out.Choices) != 1 || len(out.Choices[0].Logprobs) != 1 {
-		return eft.Row{}, s.malformed("no log-probs of a token that was pinned")
+	if len(p.top) == 0 {
+		return eft.Row{}, s.malformed("no log-probs, not even of a token that was pinned")
 	}
-	return s.row(out.Choices[0].Logprobs[0], false)
+	return s.row(p, false)
 }
 
 // findModel looks model up in /v1/models. A list without it is an empty answer.

@@ -61,6 +61,9 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) {
 		slices.Reverse(choices)
 	}
 	answer := map[string]any{"object": "text_completion", "model": o.Answers, "choices": choices}
+	if o.CountFirst {
+		count = len(prompts[0])
+	}
 	if !o.NoUsage {
 		answer["usage"] = map[string]int{"prompt_tokens": count}
 	}

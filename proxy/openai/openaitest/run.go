@@ -93,7 +93,8 @@ func (r *run) choice(index, sent int) map[string]any {
 		}
 	}
 	choice := map[string]any{"index": index, "text": strings.ToValidUTF8(string(text), "\uFFFD"), "finish_reason": r.finish, "logprobs": nil}
-	if r.in.k > 0 {
+	last, _ := utf8.DecodeLastRune(text)
+	if mute := r.options.Mute && len(text) > 0 && last == utf8.RuneError; r.in.k > 0 && !mute {
 		choice["logprobs"] = r.logprobs(r.out[sent:])
 	}
 	return choice

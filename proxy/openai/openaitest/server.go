@@ -42,10 +42,12 @@ type Options struct {
 	First                   []eft.Token
 	FirstToIDs              bool // First is put before prompts of ids, too, not only of text
 	NoUsage                 bool
+	CountFirst              bool // usage is that of the first prompt only (llama-server)
 	Divided                 bool // log-probs are after temperature
 	Biased                  bool // log-probs are after bias
 	Unbiased                bool // bias is ignored
 	TellEnds                bool // an end token that ends the text has log-probs
+	Mute                    bool // a token that ends within a character has none (llama-server)
 	SilentStream            bool // no log-probs in streams
 	ChatOnly, NoList        bool // no /v1/completions, no /v1/models
 	BareList                bool // the list of models is no object
