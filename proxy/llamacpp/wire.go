@@ -70,10 +70,7 @@ type answer struct {
 // position is a generated token and what it was chosen from.
 type position struct {
 	ID  *eft.Token `json:"id"`
-	Top []struct {
-		ID      *eft.Token `json:"id"`
-		LogProb *float64   `json:"logprob"`
-	} `json:"top_logprobs"`
+	Top listing    `json:"top_logprobs"`
 }
 
 // impossible is where log-probs end: the server writes the lowest float32 for −∞.
@@ -110,19 +107,19 @@ func (r rows) read(p position) (eft.Row, error) {
 	listed := make([]eft.Scored, 0, len(p.Top))
 	for _, top := range p.Top {
 		switch {
-		case top.ID == nil || top.LogProb == nil:
-			return eft.Row{}, r.found("a log-prob without its id or its value")
-		case *top.ID < 0 || int(*top.ID) >= r.vocabulary:
-			return eft.Row{}, r.found("a log-prob of id %d, but the server has %d ids", *top.ID, r.vocabulary)
-		case seen[*top.ID]:
-			return eft.Row{}, r.found("two log-probs of id %d", *top.ID)
+		case !top.told:
+			return eft.Row{}, r.found("id %d has no log-prob", top.id)
+		case top.id < 0 || int(top.id) >= r.vocabulary:
+			return eft.Row{}, r.found("a log-prob of id %d, but the server has %d ids", top.id, r.vocabulary)
+		case seen[top.id]:
+			return eft.Row{}, r.found("two log-probs of id %d", top.id)
 		// A softmax in single precision may pass 1 by a little.
-		case *top.LogProb > 0.01 || math.IsNaN(*top.LogProb):
-			return eft.Row{}, r.found("id %d has log-prob %g", *top.ID, *top.LogProb)
+		case top.logProb > 0.01:
+			return eft.Row{}, r.found("id %d has log-prob %g", top.id, top.logProb)
 		}
-		seen[*top.ID] = true
-		if *top.LogProb > impossible {
-			listed = append(listed, eft.Scored{ID: *top.ID, LogProb: float32(*top.LogProb)})
+		seen[top.id] = true
+		if top.logProb > impossible {
+			listed = append(listed, eft.Scored{ID: top.id, LogProb: float32(top.logProb)})
 		}
 	}
 	if len(listed) == 0 {
