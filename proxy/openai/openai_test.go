@@ -172,6 +172,8 @@ var kinds = []struct {
 		proxy.Caps{TopLogprobs: 5, Tokens: proxy.TokenIDs, Batch: true, Stream: true}},
 	{"llama-server by this dialect", openaitest.Options{Chat: true, IDs: true, Bytes: true, Lists: true, CountFirst: true, TellEnds: true}, 10,
 		proxy.Caps{TopLogprobs: 10, Tokens: proxy.TokenIDs, Batch: true, Stream: true}},
+	{"a cap that nobody else has", openaitest.Options{Chat: true, IDs: true, Most: 14, Lists: true}, 0,
+		proxy.Caps{TopLogprobs: 14, Tokens: proxy.TokenIDs, Batch: true, Stream: true}},
 	{"bytes in the chat shape", openaitest.Options{Chat: true, Bytes: true, Strict: false, Most: 8, Clamp: true}, 0,
 		proxy.Caps{TopLogprobs: 8, Tokens: proxy.TokenBytes, Stream: true}},
 	{"Together", openaitest.Options{BareList: true, Most: 1, Lists: true}, 0,

@@ -26,7 +26,7 @@ func (s *server) chooseLogprobs(ctx context.Context, want int) error {
 		}
 	}
 	said := errors.New("it gives none, however it is asked")
-	for _, k := range ks {
+	for i, k := range ks {
 		n, err := s.chooseShape(ctx, k)
 		if err != nil {
 			return err
@@ -38,9 +38,12 @@ func (s *server) chooseLogprobs(ctx context.Context, want int) error {
 			continue
 		}
 		if n.given < k {
-			if k, err = s.clamped(ctx, k, n.given); err != nil {
-				return err
-			}
+			k, err = s.clamped(ctx, k, n.given)
+		} else if i > 0 {
+			k, err = s.widest(ctx, k, ks[i-1])
+		}
+		if err != nil {
+			return err
 		}
 		s.caps.TopLogprobs, s.caps.TopLogprobsCap = k, k
 		if want > k {
@@ -49,6 +52,23 @@ func (s *server) chooseLogprobs(ctx context.Context, want int) error {
 		return nil
 	}
 	return fmt.Errorf("the server gives no log-probs of the best tokens on /v1/completions: %w", said)
+}
+
+// widest is the most that the server gives, which is k or more, and less than beyond.
+func (s *server) widest(ctx context.Context, k, beyond int) (int, error) {
+	for beyond-k > 1 {
+		s.caps.TopLogprobs = k + (beyond-k)/2
+		p, _, err := s.position(ctx)
+		switch {
+		case err != nil && !rejected(err):
+			return 0, err
+		case err == nil && len(p.top) > k:
+			k = s.caps.TopLogprobs
+		default:
+			beyond = s.caps.TopLogprobs
+		}
+	}
+	return k, nil
 }
 
 // tried is what came of asking for k log-probs in all ways.

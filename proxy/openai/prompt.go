@@ -121,7 +121,7 @@ func (s *server) choosePrompt(ctx context.Context) error {
 		}
 		return nil
 	case absentRoute(err):
-		return fmt.Errorf("the server has no /v1/completions (%w): a chat endpoint puts a template of its own round every prompt, so no row behind a given prefix can be had from it", err)
+		return fmt.Errorf("the server does not complete plain prompts by model %q at /v1/completions (%w): if it only chats, no row behind a given prefix can be had from it, since a chat endpoint puts a template of its own round every prompt", s.caps.Model, err)
 	case !rejected(err):
 		return err
 	}
