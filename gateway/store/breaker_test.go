@@ -53,12 +53,12 @@ func TestABreakerOpensLooksAgainAndCloses(t *testing.T) {
 		// The wait doubles.
 		for wait := 2 * firstWait; wait < 4*longestWait; wait *= 2 {
 			asked = nil
-			time.Sleep(min(wait, longestWait) - 1)
+			time.Sleep(min(wait, longestWait) - time.Millisecond)
 			expect(errOpen, "set")
 			if len(asked) != 0 {
 				t.Errorf("asked %v within %v", asked, wait)
 			}
-			time.Sleep(1)
+			time.Sleep(time.Millisecond)
 			expect(errOpen, "set")
 			if len(asked) != 1 {
 				t.Errorf("asked %v after %v", asked, wait)

@@ -1,0 +1,193 @@
+package rowcache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/graft-gateway/graft/eft"
+	"github.com/graft-gateway/graft/eft/chain"
+)
+
+// Sequence gives the base's rows along one text. One goroutine uses it at a time.
+type Sequence struct {
+	cache  *Cache
+	scope  Scope
+	source *lease
+	closed bool
+
+	// start is behind the prompt, head behind the prompt and generated.
+	start, head chain.Chain
+	generated   []eft.Token
+
+	// keys and entries are those of the last call's positions; entries may be fewer.
+	keys    []chain.Key
+	entries []entry
+	rows    []eft.Row
+	decoder decoder
+	buffer  []byte
+}
+
+// Rows returns len(path)+1 rows: the one behind the prompt and generated, and the one
+// behind each token of path. They are valid until the next call of Rows, and nobody may
+// change them. After an error it can be called again.
+func (s *Sequence) Rows(ctx context.Context, generated, path []eft.Token) ([]eft.Row, error) {
+	s.decoder.reset()
+	s.entries = s.entries[:0]
+	s.locate(generated, path)
+	for _, key := range s.keys {
+		e, ok := s.lookup(ctx, key)
+		if !ok {
+			break
+		}
+		s.entries = append(s.entries, e)
+	}
+	s.cache.hits.Add(uint64(len(s.entries)))
+	if err := s.fetch(ctx, generated, path); err != nil {
+		return nil, err
+	}
+	s.rows = s.rows[:0]
+	for _, e := range s.entries {
+		s.rows = append(s.rows, e.row)
+	}
+	return s.rows, nil
+}
+
+// Names is how many log-probs can be asked for by id at a position.
+func (s *Sequence) Names() int { return s.scope.Names }
+
+// Close frees what the text holds. Calling it again does nothing.
+func (s *Sequence) Close() {
+	if !s.closed {
+		s.closed = true
+		s.source.release()
+	}
+}
+
+// locate makes the keys of all positions.
+func (s *Sequence) locate(generated, path []eft.Token) {
+	if n := len(s.generated); n > len(generated) || !slices.Equal(s.generated, generated[:n]) {
+		s.head, s.generated = s.start, s.generated[:0]
+	}
+	s.head.Append(generated[len(s.generated):]...)
+	s.generated = append(s.generated, generated[len(s.generated):]...)
+	at := s.head
+	s.keys = append(s.keys[:0], at.Key())
+	for _, token := range path {
+		at.Append(token)
+		s.keys = append(s.keys, at.Key())
+	}
+}
+
+// lookup asks the tier.
+func (s *Sequence) lookup(ctx context.Context, key chain.Key) (entry, bool) {
+	data, ok := s.cache.tier.Get(ctx, key, s.buffer[:0])
+	s.buffer = data
+	if !ok {
+		return entry{}, false
+	}
+	e, err := s.decoder.decode(data, s.scope.Dense, s.scope.K)
+	if err != nil {
+		s.cache.broken.Add(1)
+		return entry{}, false
+	}
+	return e, true
+}
+
+// fetch completes entries: from what others are asking for, and from the source.
+func (s *Sequence) fetch(ctx context.Context, generated, path []eft.Token) error {
+	sure := false
+	for len(s.entries) < len(s.keys) {
+		i := len(s.entries)
+		// The call keeps its keys longer than this text may.
+		f, work := s.cache.flights.join(ctx, slices.Clone(s.keys[i:]), sure)
+		sure = false
+		if f.call == nil {
+			e, ok := s.lookup(ctx, s.keys[i])
+			if sure = !ok; ok {
+				s.cache.hits.Add(1)
+				s.entries = append(s.entries, e)
+			}
+			continue
+		}
+		if work != nil {
+			s.ask(work, f.call, generated, path, i)
+		}
+		if err := s.cache.flights.wait(ctx, f.call); err != nil {
+			return err
+		}
+		if err := f.call.err; err != nil {
+			if work == nil && foreign(ctx, err) {
+				continue
+			}
+			return err
+		}
+		for j := f.at; j < len(f.call.rows) && len(s.entries) < len(s.keys) && f.call.keys[j] == s.keys[len(s.entries)]; j++ {
+			s.entries = append(s.entries, entry{row: f.call.rows[j]})
+		}
+		if work == nil {
+			s.cache.shared.Add(uint64(len(s.entries) - i))
+		}
+	}
+	return nil
+}
+
+// foreign says whether err is that somebody left, who is not the one who has ctx.
+func foreign(ctx context.Context, err error) bool {
+	return errors.Is(err, context.Canceled) && ctx.Err() == nil
+}
+
+// ask begins a call for the rows of its keys, the first of which is position i's.
+func (s *Sequence) ask(ctx context.Context, c *call, generated, path []eft.Token, i int) {
+	prefix := slices.Concat(generated, path[:i])
+	path = slices.Clone(path[i : i+len(c.keys)-1])
+	s.begin(ctx, c, func(source Source) error {
+		s.cache.calls.Add(1)
+		rows, err := source.Rows(ctx, prefix, path)
+		if err != nil {
+			return err
+		}
+		if len(rows) != len(c.keys) {
+			return fmt.Errorf("wrong number of rows: %d for a path of %d", len(rows), len(path))
+		}
+		c.rows = make([]eft.Row, len(rows))
+		for j, row := range rows {
+			if c.rows[j], err = s.agreed(row); err != nil {
+				return err
+			}
+		}
+		s.cache.asked.Add(uint64(len(rows)))
+		for j, row := range c.rows {
+			s.cache.store(c.keys[j], entry{row: row}, len(prefix)+j)
+		}
+		return nil
+	})
+}
+
+// begin runs a call's work. It uses nothing of s that changes.
+func (s *Sequence) begin(ctx context.Context, c *call, work func(Source) error) {
+	source, flights := s.source, &s.cache.flights
+	source.hold()
+	go func() {
+		defer source.release()
+		c.err = source.use(ctx, work)
+		flights.end(c)
+	}()
+}
+
+// agreed returns a copy of a source's row without what is not its best, if it is the
+// kind of row that the scope says: another would not be what the cache gives next time.
+func (s *Sequence) agreed(row eft.Row) (eft.Row, error) {
+	switch {
+	case row.Dense() != s.scope.Dense && s.scope.Dense:
+		return eft.Row{}, errors.New("the base gave a truncated row where whole rows were agreed on")
+	case row.Dense() != s.scope.Dense:
+		return eft.Row{}, errors.New("the base gave a whole row where truncated rows were agreed on")
+	case row.Dense():
+		return eft.Row{Scores: slices.Clone(row.Scores)}, nil
+	case row.Best > s.scope.K || row.Best > len(row.IDs) || row.Best > len(row.LogProbs):
+		return eft.Row{}, fmt.Errorf("the base gave a row of %d best, %d ids and %d log-probs where %d were agreed on", row.Best, len(row.IDs), len(row.LogProbs), s.scope.K)
+	}
+	return eft.Row{IDs: slices.Clone(row.IDs[:row.Best]), LogProbs: slices.Clone(row.LogProbs[:row.Best]), Best: row.Best}, nil
+}
