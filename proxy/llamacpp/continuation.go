@@ -22,6 +22,10 @@ type continuation struct {
 	err    error // what Next returns from now on
 }
 
+// turnTokens is how long a stream is in a slot that several texts share: the others wait
+// for its end, and each turn costs evaluating a prefix again.
+const turnTokens = 32
+
 // Continue streams up to limit tokens, as far as the slot's context goes.
 func (t *text) Continue(ctx context.Context, prefix []eft.Token, limit int) (proxy.Continuation, error) {
 	limit = max(1, min(limit, t.server.room(len(prefix))))
@@ -29,6 +33,10 @@ func (t *text) Continue(ctx context.Context, prefix []eft.Token, limit int) (pro
 	q.Stream = true
 	if err := t.enter(ctx, &q, prefix); err != nil {
 		return nil, err
+	}
+	if t.server.pool.shared(t.slot) {
+		limit = min(limit, turnTokens)
+		q.Predict = limit
 	}
 	events, err := t.server.client.Stream(ctx, "/completion", q)
 	if err != nil {

@@ -93,6 +93,13 @@ func (p *pool) move(s *slot, tenant string, prompt []eft.Token) *slot {
 	return p.lease(tenant, prompt)
 }
 
+// shared says whether several texts have the slot.
+func (p *pool) shared(s *slot) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return s.lessees > 1
+}
+
 // release ends a lease. The slot keeps its tokens for the next text that begins alike.
 func (p *pool) release(s *slot) {
 	p.mu.Lock()

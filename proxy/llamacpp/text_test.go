@@ -167,6 +167,23 @@ func TestContinuations(t *testing.T) {
 	}
 }
 
+func TestStreamsOfASharedSlotAreShort(t *testing.T) {
+	f, url := newFake(t)
+	f.props["total_slots"] = 1
+	s := f.connect(t, url, 5)
+	a, b := s.Begin(""), s.Begin("")
+	defer a.Close()
+	ask(t, a, fakePrompt)
+	ask(t, b, fakePrompt)
+	f.requests()
+	follow(t, a, fakePrompt, 50)
+	b.Close()
+	follow(t, a, fakePrompt, 50)
+	if asked := f.requests(); asked[0].Predict != turnTokens || asked[1].Predict != 50 {
+		t.Errorf("streams of %d and %d tokens, want %d beside another text and 50 alone", asked[0].Predict, asked[1].Predict, turnTokens)
+	}
+}
+
 func TestRowsWhileTheTextsOwnStreamIsOpen(t *testing.T) {
 	f, url := newFake(t)
 	text := f.connect(t, url, 5).Begin("")
