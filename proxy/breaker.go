@@ -14,7 +14,8 @@ import (
 //
 // Failures are what the server must answer for: no connection, time-outs, 5xx. That it
 // refuses a request, or has too many of them, shows that it is alive. An answer that means
-// nothing, or that nobody waited for, says neither.
+// nothing, or that nobody waited for, says neither. A request that fails again and again is
+// one failure, so that one which no server can answer does not close the way for all.
 type breaker struct {
 	steps  *gobreaker.TwoStepCircuitBreaker[any] // nil never opens
 	pause  time.Duration
@@ -46,20 +47,39 @@ func newBreaker(settings Breaker) *breaker {
 	return b
 }
 
-// allow returns how to report the outcome, or nil and when to come back.
+// errTried is a failure that failed counts, or that the next try makes good.
+var errTried = errors.New("tried")
+
+// allow returns how to report the outcome of a try, or nil and when to come back. Unless
+// the try is the probe, a failure counts only when failed is told of it.
 func (b *breaker) allow() (report func(error), wait time.Duration) {
 	if b.steps == nil {
 		return func(error) {}, 0
 	}
-	report, err := b.steps.Allow()
+	done, err := b.steps.Allow()
 	switch {
 	case err == nil:
-		return report, 0
+		return func(err error) {
+			if blamed(err) && b.steps.State() == gobreaker.StateClosed {
+				err = errTried
+			}
+			done(err)
+		}, 0
 	case errors.Is(err, gobreaker.ErrTooManyRequests):
 		return nil, probing
 	}
 	wait = b.pause - time.Since(time.Unix(0, b.opened.Load()))
 	return nil, max(wait, time.Millisecond)
+}
+
+// failed counts a request that failed in the end, or in the middle of its answer.
+func (b *breaker) failed(err error) {
+	if b.steps == nil || !blamed(err) {
+		return
+	}
+	if report, refused := b.steps.Allow(); refused == nil {
+		report(err)
+	}
 }
 
 // probes says whether one request is let through to see whether the server is back.

@@ -257,8 +257,9 @@ func TestConnectionsThatFail(t *testing.T) {
 	if err := retrying.Get(t.Context(), "/v1/x", nil); err != nil {
 		t.Errorf("dropped once: %v", err)
 	}
-	if a, b := c.Dials(), retrying.Dials(); a != 1 || b != 2 {
-		t.Errorf("%d and %d connections counted, want 1 and 2", a, b)
+	// A reset may come before the kernel has told of the connection.
+	if a, b := c.Dials(), retrying.Dials(); a != 1 || b < 1 || b > 2 {
+		t.Errorf("%d and %d connections counted, want 1 and at most 2", a, b)
 	}
 }
 

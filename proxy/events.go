@@ -20,6 +20,7 @@ type Events struct {
 	reader   *eventReader
 	untilEOF bool
 	first    []byte
+	started  bool // there was an event, so that nobody asks again
 	err      error
 }
 
@@ -52,7 +53,7 @@ func (c *Client) stream(ctx context.Context, path string, in any, untilEOF bool)
 			e.Close()
 			return nil, err
 		}
-		e.first = first
+		e.first, e.started = first, true
 		a.alive()
 		return e, nil
 	})
@@ -80,6 +81,9 @@ func (e *Events) Next() ([]byte, error) {
 		return nil, io.EOF
 	}
 	e.attempt.end(err)
+	if e.started {
+		e.client.breaker.failed(err)
+	}
 	return nil, err
 }
 

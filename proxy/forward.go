@@ -197,6 +197,7 @@ func (b *forwardedBody) end(err error) {
 	if !b.ended {
 		b.ended = true
 		b.attempt.end(err)
+		b.forwarding.client.breaker.failed(err)
 	}
 }
 

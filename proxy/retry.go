@@ -66,6 +66,7 @@ func repeat[T any](ctx context.Context, c *Client, op string, again func(*Error)
 	case ctx.Err() != nil:
 		return zero, c.left(ctx, op)
 	case last != nil && errors.Is(err, last):
+		c.breaker.failed(last)
 		return zero, last
 	}
 	return zero, backoff.AsRetryError(err).LastErr

@@ -272,16 +272,36 @@ func TestWhatSaysThatAServerIsAliveOpensNoBreaker(t *testing.T) {
 	}
 }
 
-func TestWhatOpensTheBreakerIsTold(t *testing.T) {
+func TestARequestIsOneFailureHoweverOftenItIsTried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, way := travelling(t, Endpoint{Breaker: Breaker{Failures: 2}}, answers(500, nil, "no memory"))
-		if e := asError(t, c.Get(t.Context(), "/v1/x", nil)); e.Fault != Failed || e.RetryAfter <= 0 || len(way.times) != 2 {
+		for i, want := range []struct {
+			fault   Fault
+			tries   int
+			breaker string
+		}{{Failed, 4, "closed"}, {Failed, 8, "open"}, {Open, 8, "open"}} {
+			e := asError(t, c.Get(t.Context(), "/v1/x", nil))
+			if e.Fault != want.fault || len(way.times) != want.tries || c.Stats().Breaker != want.breaker {
+				t.Errorf("request %d: %d tries, then %s: %v", i, len(way.times), c.Stats().Breaker, e)
+			}
+		}
+		time.Sleep(6 * time.Second)
+		// The probe is tried once, and says what it met.
+		if e := asError(t, c.Get(t.Context(), "/v1/x", nil)); e.Fault != Failed || e.RetryAfter <= 0 || len(way.times) != 9 {
 			t.Errorf("%d tries: %v", len(way.times), e)
 		}
-		if e := asError(t, c.Get(t.Context(), "/v1/x", nil)); e.Fault != Open {
-			t.Error(e)
-		}
 	})
+}
+
+func TestStreamsThatBreakOpenTheBreaker(t *testing.T) {
+	cut := answers(200, http.Header{"Content-Type": {"text/event-stream"}}, "data: 1\n\n")
+	c, _ := travelling(t, Endpoint{Breaker: Breaker{Failures: 3}}, cut)
+	for i, want := range []Fault{Unreachable, Unreachable, Unreachable, Open} {
+		all, err := drainEvents(c.Stream(t.Context(), "/v1/x", nil))
+		if e := asError(t, err); e.Fault != want || want != Open && len(all) != 1 {
+			t.Errorf("stream %d: %q, %v", i, all, err)
+		}
+	}
 }
 
 func TestAProbeThatStreamsLetsOthersIn(t *testing.T) {
