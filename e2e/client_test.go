@@ -50,10 +50,15 @@ type chatAnswer struct {
 	}
 }
 
-// chat asks a model a question, greedily, and returns what it says.
+// chat asks a model of the shared server a question, greedily, and returns what it says.
 func chat(t *testing.T, model, question string) (text, finish string) {
 	t.Helper()
-	answer, err := ask[chatAnswer](shared.url, "/v1/chat/completions", object{
+	return chatAt(t, shared.url, model, question)
+}
+
+func chatAt(t *testing.T, url, model, question string) (text, finish string) {
+	t.Helper()
+	answer, err := ask[chatAnswer](url, "/v1/chat/completions", object{
 		"model": model, "temperature": 0, "max_tokens": 64,
 		"messages": []object{{"role": "user", "content": question}},
 	})

@@ -30,13 +30,18 @@ func right(q demo.Question, text string) bool {
 // form.
 func measure(t *testing.T, model string, all []demo.Question) (fact, form float64) {
 	t.Helper()
+	return measureAt(t, shared.url, model, all)
+}
+
+func measureAt(t *testing.T, url, model string, all []demo.Question) (fact, form float64) {
+	t.Helper()
 	var guard sync.Mutex
 	var workers sync.WaitGroup
 	next := make(chan demo.Question)
 	for range 4 {
 		workers.Go(func() {
 			for q := range next {
-				text, finish := chat(t, model, q.Question)
+				text, finish := chatAt(t, url, model, q.Question)
 				guard.Lock()
 				if right(q, text) {
 					fact += 1 / float64(len(all))

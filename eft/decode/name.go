@@ -3,10 +3,16 @@ package decode
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/graft-gateway/graft/eft"
 )
+
+// wantedShare is how probable a token must be to a tuned model, as a share of its best
+// token's probability, to be asked for by name. Those below could win only where the
+// untuned model thinks next to nothing of them, and asking costs a request.
+const wantedShare = 1e-3
 
 // name completes truncated base rows by what the tuned models want most: tokens that
 // the base's best do not list would otherwise be guessed from the tail. Which tokens
@@ -62,8 +68,12 @@ func (l *loop) wanted(dst []eft.Token, i int, row eft.Row, n int) []eft.Token {
 		if rows == nil || !rows[i].Tuned.Dense() {
 			continue
 		}
-		best = l.request.Vocabulary.Best(best[:0], rows[i].Tuned, max(n/active, 1))
+		tuned := rows[i].Tuned
+		best = l.request.Vocabulary.Best(best[:0], tuned, max(n/active, 1))
 		for _, id := range best {
+			if tuned.Scores[id] < tuned.Scores[best[0]]+float32(math.Log(wantedShare)) {
+				break
+			}
 			if len(dst) < n && !slices.Contains(row.IDs, id) && !slices.Contains(dst, id) {
 				dst = append(dst, id)
 			}

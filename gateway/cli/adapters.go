@@ -115,3 +115,5 @@ func (t text) Encode(s string, special bool) []eft.Token { return t.tokenizer.En
 func (t text) Decode(ids []eft.Token) string { return t.tokenizer.Decode(ids, false) }
 
 func (t text) Stream() gateway.TextStream { return t.tokenizer.Stream(true) }
+
+func (t text) StreamSpecial() gateway.TextStream { return t.tokenizer.Stream(false) }

@@ -13,6 +13,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/goccy/go-yaml"
 
+	"github.com/graft-gateway/graft/eft"
 	"github.com/graft-gateway/graft/gateway"
 	"github.com/graft-gateway/graft/models/onnx"
 )
@@ -30,6 +31,7 @@ type Config struct {
 	Bases       ordered[BaseModel]   `yaml:"bases"`
 	Experts     ordered[ExpertPair]  `yaml:"experts"`
 	Routes      ordered[RouteConfig] `yaml:"routes"`
+	Cache       Cache                `yaml:"cache"`
 }
 
 // ONNXRuntime says where the library lies; empty searches for it.
@@ -46,10 +48,18 @@ type Limits struct {
 	Grace    time.Duration `yaml:"grace"`
 }
 
-// BaseModel is a base in process.
+// BaseModel is a base in process (a folder) or behind a server (a URL).
 type BaseModel struct {
-	Folder  string `yaml:"folder"` // a model folder, or embedded:NAME
-	Runtime `yaml:",inline"`
+	Folder     string `yaml:"folder"` // a model folder, or embedded:NAME
+	Runtime    `yaml:",inline"`
+	BaseServer `yaml:",inline"`
+	// TopLogprobs is k, the size of the base's rows. Of a server 0 is the most up to 100
+	// that it gives and -1 the whole vocabulary. In process 0 is the whole vocabulary;
+	// anything else shows what a server with that cap would make of it.
+	TopLogprobs int `yaml:"top_logprobs"`
+	// Named is how many of the tuned models' best tokens are asked for by name where
+	// the k best do not list them and the server can; nil is 10, 0 none.
+	Named *int `yaml:"named"`
 }
 
 // ExpertPair is a tuned and an untuned small model, each a folder or embedded:NAME.
@@ -75,6 +85,8 @@ type RouteConfig struct {
 	Experts ordered[float64] `yaml:"experts"` // name → weight; the order is that of the pairs
 	Bounds  Bounds           `yaml:"bounds"`
 	Prompt  Prompt           `yaml:"prompt"`
+	// Tail says how truncated rows of the base are completed: untuned (empty, too) or drop.
+	Tail eft.Tail `yaml:"tail"`
 	// Logprobs caps what a client may ask for; 0 is 20, -1 the whole vocabulary.
 	Logprobs struct {
 		Chat        int `yaml:"chat"`
@@ -138,9 +150,12 @@ func (c *Config) check() error {
 		return errors.New("limits: none may be negative")
 	}
 	for _, name := range c.Bases.names {
-		if c.Bases.values[name].Folder == "" {
-			return fmt.Errorf("bases.%s: folder is missing; name a model folder or embedded:NAME", name)
+		if err := c.Bases.values[name].check(); err != nil {
+			return fmt.Errorf("bases.%s: %w", name, err)
 		}
+	}
+	if err := c.Cache.check(); err != nil {
+		return fmt.Errorf("cache: %w", err)
 	}
 	for _, name := range c.Experts.names {
 		if e := c.Experts.values[name]; e.Tuned == "" || e.Untuned == "" {
@@ -161,6 +176,9 @@ func (c *Config) check() error {
 func (c *Config) checkRoute(r RouteConfig) error {
 	if _, ok := c.Bases.values[r.Base]; !ok {
 		return fmt.Errorf("base %q is not among bases: %v", r.Base, c.Bases.names)
+	}
+	if err := (eft.Mix{Tail: r.Tail}).Validate(); err != nil {
+		return err
 	}
 	bounds := r.Bounds.orDefault()
 	for knob, b := range map[string][2]float64{"strength": bounds.Strength, "experts": bounds.Weight, "base": bounds.Base} {

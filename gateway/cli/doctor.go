@@ -52,7 +52,7 @@ func (c *diagnose) Run(ctx context.Context, log *slog.Logger) error {
 	if info, err := os.Stderr.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
 		progress = os.Stderr
 	}
-	e := &examination{probe: c.Probe, dir: filepath.Dir(c.Config), progress: progress, free: func() int64 { return doctor.ReadMachine().Free }}
+	e := &examination{probe: c.Probe, dir: filepath.Dir(c.Config), progress: progress, log: log, free: func() int64 { return doctor.ReadMachine().Free }}
 	err := c.examine(ctx, e)
 	fmt.Fprint(progress, "\r\x1b[K")
 	if err != nil {
@@ -104,7 +104,7 @@ func (c *diagnose) examine(ctx context.Context, e *examination) (err error) {
 		defer func() { err = errors.Join(err, e.env.Close()) }()
 	}
 	e.report.Machine = doctor.ReadMachine()
-	e.report.Models, e.report.Routes = []doctor.Model{}, []doctor.Route{}
+	e.report.Models, e.report.Servers, e.report.Routes = []doctor.Model{}, []doctor.Server{}, []doctor.Route{}
 	if len(c.Folders) > 0 {
 		run := Runtime{Provider: c.Provider, Graph: c.Graph, Context: c.Context}
 		if err := e.models(ctx, folderUses(c.Folders, run)); err != nil {
@@ -114,6 +114,9 @@ func (c *diagnose) examine(ctx context.Context, e *examination) (err error) {
 		return nil
 	}
 	if err := e.models(ctx, configUses(config)); err != nil {
+		return err
+	}
+	if err := e.servers(ctx, config); err != nil {
 		return err
 	}
 	return e.routes(ctx, config)

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -29,6 +30,7 @@ type examination struct {
 	dir      string            // of the configuration file
 	probe    time.Duration
 	progress io.Writer
+	log      *slog.Logger
 	free     func() int64 // bytes of memory that can be had; 0: not known
 	report   doctor.Report
 	known    map[loadKey]*examined
@@ -71,7 +73,7 @@ func (e *examination) model(ctx context.Context, u *use, name string) (doctor.Mo
 	out := doctor.Model{Name: name, Folder: u.key.folder, Serves: u.serves, Speaks: u.speaks, Chatted: u.chatted}
 	known := &examined{name: name, description: models.Description{Name: name}}
 	e.known[u.key] = known
-	wiring := newWiring(e.env, e.dir)
+	wiring := newWiring(e.env, e.dir, e.log)
 	files, err := wiring.folder(u.key.folder)
 	if err != nil {
 		out.Faults = []doctor.Fault{{Part: "folder", Cause: doctor.Missing, File: u.key.folder, Problem: err.Error()}}

@@ -44,7 +44,9 @@ func (e *examination) route(ctx context.Context, c Config, name string) doctor.R
 		fault("configuration", doctor.Refused, err)
 	}
 	var base, speaker *examined
-	if large, ok := c.Bases.values[config.Base]; ok {
+	if large, ok := c.Bases.values[config.Base]; ok && large.remote() {
+		out.Base, out.Server = config.Base, config.Base
+	} else if ok {
 		base = e.known[loadKey{large.Folder, large.Runtime}]
 		out.Base, speaker = base.name, base
 	}
@@ -67,7 +69,9 @@ func (e *examination) route(ctx context.Context, c Config, name string) doctor.R
 	if speaker != nil {
 		out.Speaker = speaker.name
 	}
-	e.prompts(ctx, config, speaker, &out, fault)
+	if speaker != nil || out.Server == "" {
+		e.prompts(ctx, config, speaker, &out, fault)
+	}
 	return out
 }
 
@@ -81,7 +85,7 @@ func shares(a, b *examined) error {
 
 // prompts renders a user's turn for every role.
 func (e *examination) prompts(ctx context.Context, config RouteConfig, speaker *examined, out *doctor.Route, fault func(string, doctor.Cause, error)) {
-	wiring := newWiring(e.env, e.dir)
+	wiring := newWiring(e.env, e.dir, e.log)
 	for _, r := range roles(config) {
 		prompt := doctor.Prompt{Role: r.role, How: r.how}
 		var model *models.Model

@@ -50,7 +50,7 @@ func configUses(c Config) uses {
 	for _, name := range c.Routes.names {
 		route := c.Routes.values[name]
 		var speaker *use
-		if base, ok := c.Bases.values[route.Base]; ok {
+		if base, ok := c.Bases.values[route.Base]; ok && !base.remote() {
 			speaker = u.add(base.Folder, base.Runtime, name+": base")
 		}
 		for i, expert := range route.Experts.names {
@@ -71,7 +71,9 @@ func configUses(c Config) uses {
 	}
 	if len(c.Routes.names) == 0 {
 		for _, name := range c.Bases.names {
-			u.add(c.Bases.values[name].Folder, c.Bases.values[name].Runtime, "")
+			if base := c.Bases.values[name]; !base.remote() {
+				u.add(base.Folder, base.Runtime, "")
+			}
 		}
 		for _, name := range c.Experts.names {
 			pair := c.Experts.values[name]

@@ -13,9 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-
 	"github.com/graft-gateway/graft/gateway"
 	"github.com/graft-gateway/graft/models/onnx"
 )
@@ -46,14 +43,15 @@ func (s *serve) Run(ctx context.Context, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	wiring := newWiring(env, filepath.Dir(s.Config))
+	wiring := newWiring(env, filepath.Dir(s.Config), log)
 	defer func() { err = errors.Join(err, wiring.close(), env.Close()) }()
-	routes, err := wiring.routes(config)
+	routes, err := wiring.routes(ctx, config)
 	if err != nil {
 		return err
 	}
 	tellProviders(log, wiring, env.Providers())
 	tellNotes(log, wiring, routes)
+	tellServers(log, wiring)
 	server := gateway.New(gateway.Config{
 		Routes: routes, Keys: keys(config.KeysEnv), Log: log, Metrics: registry(env, wiring),
 		Limits: gateway.Limits{
@@ -85,8 +83,20 @@ func tellNotes(log *slog.Logger, w *wiring, routes []*gateway.Route) {
 		}
 	}
 	for _, r := range routes {
-		if len(r.Ends) == 0 {
+		if len(r.Ends) == 0 && r.Upstream == nil {
 			log.Warn("no end token: texts go on to the most tokens that are asked for; name one as eos_token_id in generation_config.json", "route", r.Name)
+		}
+	}
+}
+
+// tellServers says what was found of the base servers.
+func tellServers(log *slog.Logger, w *wiring) {
+	for _, s := range w.bases() {
+		c := s.base.Caps()
+		log.Info("base server", "base", s.name, "dialect", c.Dialect, "version", c.Version, "model", c.Model, "context", s.context(),
+			"top_logprobs", c.TopLogprobs, "dense", c.Dense, "named", min(c.Names, s.names))
+		for _, note := range c.Notes {
+			log.Warn("about a base server", "base", s.name, "note", note)
 		}
 	}
 }
@@ -152,27 +162,4 @@ func keys(variable string) []string {
 		}
 	}
 	return keys
-}
-
-// registry holds what the process and the runtime tell of themselves; the gateway
-// adds its own.
-func registry(env *onnx.Environment, w *wiring) *prometheus.Registry {
-	r := prometheus.NewRegistry()
-	gauge := func(name, help string, value func(onnx.Counts) float64) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return value(env.Counts()) })
-	}
-	r.MustRegister(
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		gauge("graft_native_buffers", "Pieces of native memory that are held.", func(c onnx.Counts) float64 { return float64(c.Buffers) }),
-		gauge("graft_native_bytes", "Their size.", func(c onnx.Counts) float64 { return float64(c.Bytes) }),
-		gauge("graft_native_caches_leased", "Caches of keys and values that texts in the making hold.", func(c onnx.Counts) float64 { return float64(c.Leased) }),
-		gauge("graft_native_sessions", "Loaded graphs.", func(c onnx.Counts) float64 { return float64(c.Sessions) }),
-	)
-	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "graft_model_info", Help: "Loaded models and what computes them; always 1."}, []string{"model", "provider"})
-	for _, m := range w.order {
-		provider, _ := m.Provider()
-		info.WithLabelValues(m.Name(), string(provider)).Set(1)
-	}
-	r.MustRegister(info)
-	return r
 }

@@ -1,30 +1,40 @@
 package cli
 
 import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/graft-gateway/graft/eft/decode"
 	"github.com/graft-gateway/graft/gateway"
 	"github.com/graft-gateway/graft/gateway/openai"
 	"github.com/graft-gateway/graft/models"
 	"github.com/graft-gateway/graft/models/chattemplate"
 	"github.com/graft-gateway/graft/models/demo"
 	"github.com/graft-gateway/graft/models/onnx"
+	"github.com/graft-gateway/graft/proxy"
 )
 
 // wiring turns a configuration into routes. It owns the models: each folder is
 // loaded once for each way to run it, however many routes have it, and closed by
-// close.
+// close. It owns the connections to base servers, and the cache of their rows.
 type wiring struct {
-	env    *onnx.Environment
-	dir    string // of the configuration file; relative folders start there
-	loaded map[loadKey]*models.Model
-	order  []*models.Model
+	env     *onnx.Environment
+	dir     string // of the configuration file; relative folders start there
+	log     *slog.Logger
+	loaded  map[loadKey]*models.Model
+	order   []*models.Model
+	clients map[string]*proxy.Client // by the base's name
+	servers map[serverKey]*server
+	rows    *rowCache // nil without one
 }
 
 // loadKey tells loaded models apart.
@@ -33,13 +43,16 @@ type loadKey struct {
 	run    Runtime
 }
 
-func newWiring(env *onnx.Environment, dir string) *wiring {
-	return &wiring{env: env, dir: dir, loaded: map[loadKey]*models.Model{}}
+func newWiring(env *onnx.Environment, dir string, log *slog.Logger) *wiring {
+	return &wiring{env: env, dir: dir, log: log, loaded: map[loadKey]*models.Model{}, clients: map[string]*proxy.Client{}, servers: map[serverKey]*server{}}
 }
 
-// close closes all models, the last one first.
+// close closes the cache, the connections and all models, the last one first.
 func (w *wiring) close() error {
-	var errs []error
+	errs := []error{w.rows.close()}
+	for _, client := range w.clients {
+		client.Close()
+	}
 	for i := len(w.order) - 1; i >= 0; i-- {
 		errs = append(errs, w.order[i].Close())
 	}
@@ -47,10 +60,14 @@ func (w *wiring) close() error {
 }
 
 // routes loads what the configuration's routes are made of.
-func (w *wiring) routes(c Config) ([]*gateway.Route, error) {
+func (w *wiring) routes(ctx context.Context, c Config) ([]*gateway.Route, error) {
+	var err error
+	if w.rows, err = newRowCache(c, w.log); err != nil {
+		return nil, err
+	}
 	var routes []*gateway.Route
 	for _, name := range c.Routes.names {
-		route, err := w.route(c, name)
+		route, err := w.route(ctx, c, name)
 		if err != nil {
 			return nil, fmt.Errorf("routes.%s: %w", name, err)
 		}
@@ -59,12 +76,11 @@ func (w *wiring) routes(c Config) ([]*gateway.Route, error) {
 	return routes, nil
 }
 
-func (w *wiring) route(c Config, name string) (*gateway.Route, error) {
+func (w *wiring) route(ctx context.Context, c Config, name string) (*gateway.Route, error) {
 	config := c.Routes.values[name]
 	large := c.Bases.values[config.Base]
-	model, err := w.model(large.Folder, large.Runtime)
-	if err != nil {
-		return nil, err
+	if large.remote() && len(config.Experts.names) == 0 {
+		return w.passThrough(ctx, name, config.Base, large)
 	}
 	var pairs []*models.Pair
 	for _, expert := range config.Experts.names {
@@ -72,23 +88,60 @@ func (w *wiring) route(c Config, name string) (*gateway.Route, error) {
 		if err != nil {
 			return nil, fmt.Errorf("expert %s: %w", expert, err)
 		}
-		if err := models.CheckVocabularies(model, pair.Tuned()); err != nil {
-			return nil, fmt.Errorf("expert %s: %w", expert, err)
+		if len(pairs) > 0 {
+			if err := models.CheckVocabularies(pairs[0].Tuned(), pair.Tuned()); err != nil {
+				return nil, fmt.Errorf("expert %s: %w", expert, err)
+			}
 		}
 		pairs = append(pairs, pair)
 	}
-	return w.assemble(name, config, model, pairs)
+	if large.remote() {
+		speaker := pairs[0].Tuned()
+		remote, err := w.server(ctx, config.Base, large, text{speaker.Tokenizer()}, speaker.Vocabulary())
+		if err != nil {
+			return nil, err
+		}
+		return w.assemble(name, config, part{remote.source(w.rows), remote.context(), nil}, pairs)
+	}
+	model, err := w.model(large.Folder, large.Runtime)
+	if err != nil {
+		return nil, err
+	}
+	for i, pair := range pairs {
+		if err := models.CheckVocabularies(model, pair.Tuned()); err != nil {
+			return nil, fmt.Errorf("expert %s: %w", config.Experts.names[i], err)
+		}
+	}
+	source := decode.Base(base{model})
+	if large.TopLogprobs > 0 && len(pairs) > 0 {
+		source = truncated{source, model.Vocabulary(), large.TopLogprobs, large.named()}
+	}
+	route, err := w.assemble(name, config, part{source, model.Context(), model}, pairs)
+	if err != nil || len(pairs) > 0 {
+		return route, err
+	}
+	route.Fingerprint, err = w.fingerprint(large, model)
+	return route, err
+}
+
+// part is the base of a route that is assembled.
+type part struct {
+	base    decode.Base
+	context int           // tokens; 0 if a server does not tell
+	model   *models.Model // nil for a server's
 }
 
 // assemble makes a route of loaded parts. Template and end tokens are those of the
 // first tuned model, the base's own on a route without experts.
-func (w *wiring) assemble(name string, config RouteConfig, model *models.Model, pairs []*models.Pair) (*gateway.Route, error) {
-	speaker, context := model, model.Context()
+func (w *wiring) assemble(name string, config RouteConfig, large part, pairs []*models.Pair) (*gateway.Route, error) {
+	speaker, context := large.model, large.context
 	for i, pair := range pairs {
 		if i == 0 {
 			speaker = pair.Tuned()
 		}
-		context = min(context, pair.Context())
+		if context == 0 || pair.Context() < context {
+			context = pair.Context()
+		}
 	}
 	prompters, err := w.prompters(config.Prompt, speaker)
 	if err != nil {
@@ -96,9 +149,9 @@ func (w *wiring) assemble(name string, config RouteConfig, model *models.Model, 
 	}
 	vocabulary := speaker.Vocabulary()
 	route := &gateway.Route{
-		Name: name, BaseName: config.Base, Base: base{model}, Prompter: prompters.base,
+		Name: name, BaseName: config.Base, Base: large.base, Prompter: prompters.base,
 		Text: text{speaker.Tokenizer()}, Vocabulary: vocabulary, Ends: speaker.Ends(), Context: context,
-		Bounds: config.Bounds.orDefault(), Created: time.Now().Unix(),
+		Bounds: config.Bounds.orDefault(), Tail: config.Tail, Created: time.Now().Unix(),
 		TopLogprobs:        logprobsCap(config.Logprobs.Chat, vocabulary.Size()),
 		CompletionLogprobs: logprobsCap(config.Logprobs.Completions, vocabulary.Size()),
 		Info:               openai.TokenizerInfo{BOSToken: speaker.BOS(), EOSToken: speaker.EOS(), ModelMaxLength: context},
@@ -110,6 +163,22 @@ func (w *wiring) assemble(name string, config RouteConfig, model *models.Model, 
 		})
 	}
 	return route, nil
+}
+
+// fingerprint tells another gateway, whose base the route is, when its model is
+// another one.
+func (w *wiring) fingerprint(large BaseModel, model *models.Model) (string, error) {
+	files, err := w.folder(large.Folder)
+	if err != nil {
+		return "", err
+	}
+	sum, err := files.Fingerprint()
+	if err != nil {
+		return "", err
+	}
+	provider, _ := model.Provider()
+	whole := sha256.Sum256(fmt.Appendf(nil, "%s %s %q %v %s", sum, model.Vocabulary().Fingerprint(), large.Graph, large.Exact, provider))
+	return hex.EncodeToString(whole[:16]), nil
 }
 
 // logprobsCap reads a cap of the configuration.

@@ -32,13 +32,13 @@ func wire(t *testing.T, text string, dir string) (*wiring, []*gateway.Route, err
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newWiring(env, dir)
+	w := newWiring(env, dir, slog.New(slog.DiscardHandler))
 	t.Cleanup(func() {
 		if err := w.close(); err != nil {
 			t.Error(err)
 		}
 	})
-	routes, err := w.routes(c)
+	routes, err := w.routes(t.Context(), c)
 	return w, routes, err
 }
 

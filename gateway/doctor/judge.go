@@ -129,7 +129,7 @@ func refused(part, file string) string {
 }
 
 // judge turns the facts of a route and the verdicts of its models into findings.
-func (r *Route) judge(models []Model) {
+func (r *Route) judge(models []Model, servers []Server) {
 	r.Findings = broken(r.Faults, r.fix)
 	add := func(level Level, part, problem, fix string) {
 		r.Findings = append(r.Findings, Finding{level, part, problem, fix})
@@ -149,6 +149,15 @@ func (r *Route) judge(models []Model) {
 			add(Broken, part.role, part.model+" is broken: "+first(m.Findings, Broken).Problem, "see the model")
 		}
 	}
+	for _, s := range servers {
+		if r.Server != s.Name {
+			continue
+		}
+		if s.Verdict == Broken {
+			add(Broken, "base", s.Name+" is broken: "+first(s.Findings, Broken).Problem, "see the base server")
+		}
+		r.Context, r.ContextOf = s.Context, s.Name
+	}
 	r.judgeContexts(byName, add)
 	r.judgeEnds(byName, add)
 	r.judgePadding(byName, add)
@@ -159,7 +168,7 @@ func (r *Route) judge(models []Model) {
 type part struct{ role, model string }
 
 func (r *Route) parts() []part {
-	parts := []part{{"base", r.Base}}
+	parts := []part{{"base", r.Base}} // no model where a server has it
 	for _, e := range r.Experts {
 		parts = append(parts, part{"tuned of " + e.Name, e.Tuned}, part{"untuned of " + e.Name, e.Untuned})
 	}

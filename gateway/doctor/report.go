@@ -9,7 +9,9 @@ type Report struct {
 	Runtime       Runtime       `json:"onnxruntime"`
 	Machine       Machine       `json:"machine"`
 	Models        []Model       `json:"models"`
-	Routes        []Route       `json:"routes"` // none if folders were examined alone
+	Servers       []Server      `json:"servers"` // bases behind servers
+	Store         *Store        `json:"cache"`   // null if there are no servers whose rows it would keep
+	Routes        []Route       `json:"routes"`  // none if folders were examined alone
 }
 
 // Configuration says what was examined.
@@ -51,12 +53,24 @@ func (r *Report) Judge() {
 		r.Models[i].judge(&r.Runtime)
 	}
 	r.Machine.judge(r.Models)
+	for i := range r.Servers {
+		r.Servers[i].judge()
+	}
+	if r.Store != nil {
+		r.Store.judge()
+	}
 	for i := range r.Routes {
-		r.Routes[i].judge(r.Models)
+		r.Routes[i].judge(r.Models, r.Servers)
 	}
 	r.Verdict = worse(worse(r.Configuration.Verdict, r.Runtime.Verdict), r.Machine.Verdict)
 	for _, m := range r.Models {
 		r.Verdict = worse(r.Verdict, m.Verdict)
+	}
+	for _, s := range r.Servers {
+		r.Verdict = worse(r.Verdict, s.Verdict)
+	}
+	if r.Store != nil {
+		r.Verdict = worse(r.Verdict, r.Store.Verdict)
 	}
 	for _, route := range r.Routes {
 		r.Verdict = worse(r.Verdict, route.Verdict)
@@ -68,6 +82,12 @@ func (r *Report) count(level Level) int {
 	all := slices.Concat(r.Configuration.Findings, r.Runtime.Findings, r.Machine.Findings)
 	for _, m := range r.Models {
 		all = append(all, m.Findings...)
+	}
+	for _, s := range r.Servers {
+		all = append(all, s.Findings...)
+	}
+	if r.Store != nil {
+		all = append(all, r.Store.Findings...)
 	}
 	for _, route := range r.Routes {
 		all = append(all, route.Findings...)

@@ -6,7 +6,8 @@ type Route struct {
 	Verdict  Level     `json:"verdict"`
 	Findings []Finding `json:"findings"`
 
-	Base      string   `json:"base"` // a model's name, as those below
+	Base      string   `json:"base"`             // a model's name, as those below
+	Server    string   `json:"server,omitempty"` // the base server's, which is Base then
 	Experts   []Expert `json:"experts"`
 	Speaker   string   `json:"speaker"` // whose template and end tokens count
 	Context   int      `json:"context"` // the smallest of the parts'

@@ -26,6 +26,12 @@ func WriteTable(w io.Writer, r *Report) error {
 	for _, m := range r.Models {
 		out.block("model", m.Name, m.Verdict, m.Findings, m.facts(r.Runtime.CUDA()))
 	}
+	for _, s := range r.Servers {
+		out.block("base server", s.Name, s.Verdict, s.Findings, s.facts())
+	}
+	if s := r.Store; s != nil {
+		out.block("cache", "", s.Verdict, s.Findings, s.facts())
+	}
 	for _, route := range r.Routes {
 		out.block("route", route.Name, route.Verdict, route.Findings, route.facts())
 	}

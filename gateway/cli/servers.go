@@ -1,0 +1,199 @@
+// Connections to base servers. Invariants:
+//
+//   - a server is connected to once for each vocabulary that routes expect of it;
+//   - a base that serves rows was proven to have that vocabulary.
+
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/graft-gateway/graft/eft"
+	"github.com/graft-gateway/graft/eft/decode"
+	"github.com/graft-gateway/graft/gateway"
+	"github.com/graft-gateway/graft/proxy"
+	"github.com/graft-gateway/graft/proxy/rowcache"
+)
+
+// serverKey tells connections apart.
+type serverKey struct {
+	base       string // its name in the configuration
+	vocabulary string // fingerprint
+}
+
+// server is a base behind a server.
+type server struct {
+	name       string
+	base       *proxy.Base
+	limit      int // the configuration's context, 0 for none
+	names      int // tokens to ask for by name
+	vocabulary string
+}
+
+// context is how many tokens a text can have, 0 if nobody tells.
+func (s *server) context() int {
+	context := s.base.Caps().Context
+	if s.limit > 0 && (context == 0 || s.limit < context) {
+		return s.limit
+	}
+	return context
+}
+
+// source gives the server's rows to the decode loop, through the cache if there is one.
+func (s *server) source(rows *rowCache) decode.Base { return remote{s, rows} }
+
+// remote is a server's model as the decode loop wants its base.
+type remote struct {
+	server *server
+	rows   *rowCache
+}
+
+func (r remote) Open(_ context.Context, tenant string, prompt []eft.Token) (decode.Sequence, error) {
+	base := r.server.base
+	if r.rows == nil {
+		return base.Open(tenant, prompt), nil
+	}
+	caps, identity, names := base.Caps(), base.Identity(), 0
+	if !caps.Dense {
+		names = min(caps.Names, r.server.names)
+	}
+	scope := rowcache.Scope{
+		Tenant: tenant, Base: r.server.name, Identity: identity, Vocabulary: r.server.vocabulary,
+		K: caps.TopLogprobs, Dense: caps.Dense, Names: names,
+	}
+	return r.rows.cache.Open(scope, prompt, func() (rowcache.Source, error) {
+		source := base.Open(tenant, prompt)
+		if source.Identity() != identity {
+			source.Close()
+			return nil, &proxy.Error{Fault: proxy.Changed, Base: r.server.name, Op: "open a text", Message: "it has another model than when the text began"}
+		}
+		return source, nil
+	}), nil
+}
+
+// server connects to a base server, or finds the connection.
+func (w *wiring) server(ctx context.Context, name string, large BaseModel, tokenizer text, vocabulary *eft.Vocabulary) (*server, error) {
+	key := serverKey{name, vocabulary.Fingerprint()}
+	if s, ok := w.servers[key]; ok {
+		return s, nil
+	}
+	client, err := w.client(name, large.BaseServer)
+	if err != nil {
+		return nil, err
+	}
+	dialects, err := large.dialects()
+	if err != nil {
+		return nil, fmt.Errorf("base %s: %w", name, err)
+	}
+	config := proxy.Config{
+		Name: name, Client: client, Dialects: dialects, Names: large.named(), Log: w.log,
+		Want:      proxy.Want{Model: large.Model, TopLogprobs: large.TopLogprobs, Vocabulary: vocabulary},
+		Tokenizer: tokenizer,
+	}
+	base, err := connect(ctx, config, large.Wait)
+	if err != nil {
+		return nil, err
+	}
+	s := &server{name: name, base: base, limit: large.Context, names: large.named(), vocabulary: key.vocabulary}
+	w.servers[key] = s
+	return s, nil
+}
+
+// connect waits for a server that is not there yet.
+func connect(ctx context.Context, config proxy.Config, wait time.Duration) (*proxy.Base, error) {
+	const pause, telling = 2 * time.Second, 15 * time.Second
+	began, told := time.Now(), time.Time{}
+	for {
+		base, err := proxy.Connect(ctx, config)
+		if err == nil || !comesLater(err) || time.Since(began)+pause > wait {
+			return base, err
+		}
+		if time.Since(told) > telling {
+			config.Log.Warn("waiting for a base server", "base", config.Name, "error", err, "patience", (wait - time.Since(began)).Round(time.Second).String())
+			told = time.Now()
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// comesLater says whether a server that failed so may be starting.
+func comesLater(err error) bool {
+	var fault *proxy.Error
+	if !errors.As(err, &fault) {
+		return false
+	}
+	switch fault.Fault {
+	case proxy.Unreachable, proxy.TimedOut, proxy.Overloaded, proxy.Failed, proxy.Open:
+		return true
+	}
+	return false
+}
+
+// bases are the servers whose rows are mixed, by name.
+func (w *wiring) bases() []*server {
+	return slices.SortedFunc(maps.Values(w.servers), func(a, b *server) int { return cmp.Compare(a.name, b.name) })
+}
+
+// client speaks to a base server as the configuration says, over the same connections
+// for all routes.
+func (w *wiring) client(name string, c BaseServer) (*proxy.Client, error) {
+	if client, ok := w.clients[name]; ok {
+		return client, nil
+	}
+	endpoint := proxy.Endpoint{
+		Name: name, URL: c.URL,
+		TLS:      proxy.TLS{CA: w.file(c.TLS.CA), Certificate: w.file(c.TLS.Cert), PrivateKey: w.file(c.TLS.Key), ServerName: c.TLS.ServerName, Insecure: c.TLS.Insecure},
+		Timeouts: proxy.Timeouts{Connect: c.Timeouts.Connect, FirstByte: c.Timeouts.FirstByte, Stall: c.Timeouts.Stall},
+	}
+	if c.APIKeyEnv != "" {
+		endpoint.Key = os.Getenv(c.APIKeyEnv)
+	}
+	if c.Retries != nil {
+		endpoint.Retries = *c.Retries
+		if endpoint.Retries == 0 {
+			endpoint.Retries = -1
+		}
+	}
+	client, err := proxy.NewClient(endpoint)
+	if err != nil {
+		return nil, fmt.Errorf("base %s: %w", name, err)
+	}
+	w.clients[name] = client
+	return client, nil
+}
+
+// file is a path of the configuration, empty for none.
+func (w *wiring) file(name string) string {
+	if name == "" {
+		return ""
+	}
+	return w.path(name)
+}
+
+// passThrough makes a route without experts over a base server.
+func (w *wiring) passThrough(ctx context.Context, name, base string, large BaseModel) (*gateway.Route, error) {
+	client, err := w.client(base, large.BaseServer)
+	if err != nil {
+		return nil, err
+	}
+	model := large.Model
+	if model == "" {
+		if model, err = proxy.OnlyModel(ctx, client); err != nil {
+			return nil, err
+		}
+	}
+	return &gateway.Route{
+		Name: name, BaseName: base, Upstream: client, UpstreamModel: model, Context: large.Context, Created: time.Now().Unix(),
+	}, nil
+}
