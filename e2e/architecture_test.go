@@ -45,7 +45,7 @@ var house = map[string]struct {
 	"gateway/openai":          {[]string{"eft"}, "the wire knows no route and no model"},
 	"gateway/doctor":          {[]string{"eft"}, "it judges facts that are brought to it, and runs what it is handed"},
 	"gateway/cli":             {[]string{"eft", "eft/decode", "gateway", "gateway/doctor", "gateway/openai", "gateway/store", "gateway/store/redistest", "proxy", "proxy/llamacpp", "proxy/openai", "proxy/rowcache", "proxy/sglang", "proxy/vllm", "models", "models/onnx", "models/onnx/onnxtest", "models/tokenizer", "models/chattemplate", "models/demo", "models/hub", "models/hub/hubtest"}, "the only room that imports everything"},
-	"deploy":               {nil, "files that others run, and their tests"},
+	"deploy":                  {nil, "files that others run, and their tests"},
 	"deploy/onnxruntime":      {nil, "an installer and its test"},
 	"e2e":                     {[]string{"gateway/store/redistest", "models/demo", "models/hub/hubtest", "proxy/sglang/sglangtest", "proxy/openai/openaitest"}, "stories see what users see, the questions, and a Hub to pull from"},
 }
