@@ -110,7 +110,7 @@ func (s *server) tell(found listedModel, asked int) {
 		s.note("the server's own continuation does not come with a row for each token: every token is a request")
 	}
 	if s.pin < 0 {
-		s.note("a bias on a token is refused or changes the row, so an answer fails where the model ends the text and the server does not tell that row")
+		s.note("a bias on a token is refused or changes the row, so an answer fails where the model ends the text, the server does not tell that row, and ignore_eos does not bring it out")
 	}
 	s.note("the protocol cannot keep the caches of clients apart, nor tell a model that was changed under its name")
 }

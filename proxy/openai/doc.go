@@ -8,7 +8,8 @@
 //	k           the most that it gives of what was asked for
 //	raw         temperature 0, or 1 where temperature 0 makes a row of one token
 //	batches     several prompts in one request, if their rows come out the same
-//	end tokens  that a server does not tell: a bias on another token, if rows stay raw by it
+//	end tokens  that a server does not tell: by a bias on another token, if rows stay raw by
+//	            it, or by ignore_eos, if it shows the end token as the best
 //
 // A chat endpoint cannot be used: it puts its own template round every prompt. echo is
 // never asked for: it reads the whole prompt again, and some servers ignore it.

@@ -310,6 +310,8 @@ func TestEndTokensAreRowsToo(t *testing.T) {
 		"not told, by another token": {openaitest.Options{AsIDs: true}, ""},
 		"not told, by text":          {openaitest.Options{Tokens: openaitest.Ignored}, ""},
 		"not told, bias is ignored":  {openaitest.Options{AsIDs: true, Unbiased: true}, "ended the text"},
+		"not told, by ignore_eos":    {openaitest.Options{AsIDs: true, Unbiased: true, Ignores: true}, ""},
+		"not told, forbidden":        {openaitest.Options{AsIDs: true, Unbiased: true, Forbids: true}, "ended the text"},
 		"not told, bias is shown":    {openaitest.Options{AsIDs: true, Biased: true}, "ended the text"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/graft-gateway/graft/eft"
 	"github.com/graft-gateway/graft/proxy"
@@ -221,9 +222,7 @@ func (s *server) first(ctx context.Context, prompt any, c choice) (eft.Row, erro
 		if c.Finish == nil || *c.Finish != "stop" || c.Text != "" {
 			return eft.Row{}, s.malformed("a token without log-probs")
 		}
-		e := s.malformed("the server's model ended the text, and the server does not tell the row that it ended by, nor by a bias on another token; llama-server, vLLM and SGLang tell it")
-		e.Fault = proxy.Refused
-		return eft.Row{}, e
+		return s.end(ctx, prompt)
 	}
 	p, err := s.positionAt(ctx, s.pinned(prompt, s.pin))
 	if err != nil {
@@ -233,6 +232,38 @@ func (s *server) first(ctx context.Context, prompt any, c choice) (eft.Row, erro
 		return eft.Row{}, s.malformed("no log-probs, not even of a token that was pinned")
 	}
 	return s.row(p, false)
+}
+
+// end is the row by which the model ended the text behind prompt, had by asking it not
+// to end. A server may do so by forbidding end tokens, which makes another row. So the
+// token that came must be the best of the row, and one that the server does not show in
+// its text, as it does not show end tokens.
+func (s *server) end(ctx context.Context, prompt any) (eft.Row, error) {
+	refused := s.malformed("the server's model ended the text, and the server does not tell the row that it ended by, neither by a bias on another token nor by ignore_eos; llama-server, vLLM and SGLang tell it")
+	refused.Fault = proxy.Refused
+	if s.cold != 0 {
+		return eft.Row{}, refused
+	}
+	r := s.request(prompt)
+	r.IgnoreEOS = true
+	out, err := s.ask(ctx, r)
+	if rejected(err) || err == nil && (len(out.Choices) != 1 || len(out.Choices[0].Logprobs) != 1) {
+		return eft.Row{}, refused
+	}
+	if err != nil {
+		return eft.Row{}, err
+	}
+	c := out.Choices[0]
+	row, err := s.row(c.Logprobs[0], true)
+	if err != nil {
+		return eft.Row{}, err
+	}
+	chosen, err := s.naming.id(c.Logprobs[0].chosen)
+	piece := s.vocabulary.Piece(chosen)
+	if err != nil || chosen != row.IDs[0] || c.Text != "" || len(piece) == 0 || !utf8.Valid(piece) {
+		return eft.Row{}, refused
+	}
+	return row, nil
 }
 
 // findModel looks model up in /v1/models. A list without it is an empty answer.

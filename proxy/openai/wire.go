@@ -11,7 +11,7 @@ import (
 )
 
 // request is the body of POST /v1/completions. It has nothing in it that OpenAI's own
-// does not know, but for AsIDs, which is sent where it was found to work.
+// does not know, but for AsIDs, which is sent where it was found to work, and IgnoreEOS.
 type request struct {
 	Model       string             `json:"model"`
 	Prompt      any                `json:"prompt"` // []eft.Token, string, or a list of either
@@ -22,6 +22,7 @@ type request struct {
 	TopLogprobs int                `json:"top_logprobs,omitempty"`
 	AsIDs       bool               `json:"return_tokens_as_token_ids,omitempty"`
 	LogitBias   map[string]float64 `json:"logit_bias,omitempty"`
+	IgnoreEOS   bool               `json:"ignore_eos,omitempty"` // only where nothing else is left
 	Stream      bool               `json:"stream,omitempty"`
 }
 

@@ -22,6 +22,7 @@ type request struct {
 	TopLogprobs int                `json:"top_logprobs"`
 	AsIDs       bool               `json:"return_tokens_as_token_ids"`
 	LogitBias   map[string]float64 `json:"logit_bias"`
+	IgnoreEOS   bool               `json:"ignore_eos"`
 	Stream      bool               `json:"stream"`
 
 	k           int // how many of the best are told; 0 is none

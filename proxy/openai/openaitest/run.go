@@ -40,6 +40,12 @@ func (r *run) step() bool {
 			}
 		}
 	}
+	if r.in.IgnoreEOS && r.options.Forbids {
+		raw = slices.Clone(raw)
+		for _, end := range r.options.Ends {
+			raw[end], logits[end] = -1e9, -1e9
+		}
+	}
 	shown := raw
 	if r.options.Biased {
 		shown = logits
@@ -51,7 +57,7 @@ func (r *run) step() bool {
 			shown[i] /= float32(max(r.in.temperature, 1e-3))
 		}
 	}
-	ends := slices.Contains(r.options.Ends, token)
+	ends := slices.Contains(r.options.Ends, token) && !(r.in.IgnoreEOS && r.options.Ignores)
 	r.ids = append(slices.Clip(r.ids), token)
 	if !ends || r.options.TellEnds {
 		r.out = append(r.out, told{token, logSoftmax(shown)})

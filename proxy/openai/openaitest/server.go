@@ -47,6 +47,8 @@ type Options struct {
 	Biased                  bool // log-probs are after bias
 	Unbiased                bool // bias is ignored
 	TellEnds                bool // an end token that ends the text has log-probs
+	Ignores                 bool // ignore_eos goes on behind an end token
+	Forbids                 bool // ignore_eos forbids end tokens, in the log-probs too
 	Mute                    bool // a token that ends within a character has none (llama-server)
 	SilentStream            bool // no log-probs in streams
 	ChatOnly, NoList        bool // no /v1/completions, no /v1/models
