@@ -32,7 +32,8 @@ type Server struct {
 	t       testing.TB
 	folder  string
 	port    int
-	options []string
+	file    string   // a configuration to start with, empty for none
+	options []string // of the command line
 	process *exec.Cmd
 }
 
@@ -40,7 +41,28 @@ type Server struct {
 // on its command line: "--maxmemory", "2mb".
 func Start(t testing.TB, options ...string) *Server {
 	t.Helper()
-	s := &Server{t: t, folder: t.TempDir(), options: options}
+	folder := t.TempDir()
+	return started(&Server{t: t, folder: folder, options: append([]string{
+		"--save", "", "--appendonly", "no", "--dir", folder,
+	}, options...)})
+}
+
+// StartSentinel starts a sentinel that watches master by the name of m.
+func StartSentinel(t testing.TB, master *Server) *Server {
+	t.Helper()
+	folder := t.TempDir()
+	file := filepath.Join(folder, "sentinel.conf") // which it writes to
+	monitor := fmt.Sprintf("sentinel monitor m 127.0.0.1 %d 1\n", master.port)
+	if err := os.WriteFile(file, []byte(monitor), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return started(&Server{t: t, folder: folder, file: file, options: []string{"--sentinel"}})
+}
+
+// started starts a new server at a free port.
+func started(s *Server) *Server {
+	t := s.t
+	t.Helper()
 	// Somebody else may take a free port before Redis does.
 	var err error
 	for range 5 {
@@ -110,9 +132,11 @@ func (s *Server) start() error {
 		s.t.Fatal("redis-server is missing: run e2e/install.sh, or install it (Debian and Ubuntu: apt-get install redis-server)")
 	}
 	arguments := append([]string{
-		"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--dir", s.folder,
-		"--save", "", "--appendonly", "no", "--daemonize", "no", "--logfile", filepath.Join(s.folder, "log"),
+		"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--logfile", filepath.Join(s.folder, "log"),
 	}, s.options...)
+	if s.file != "" {
+		arguments = append([]string{s.file}, arguments...)
+	}
 	s.process = exec.Command(path, arguments...)
 	if err := s.process.Start(); err != nil {
 		return err
