@@ -105,8 +105,8 @@ func (e Endpoint) parse() (*url.URL, *url.Userinfo, error) {
 		return nil, nil, fmt.Errorf("url %q: a query or fragment means nothing here; want %s", withoutUser(e.URL), u.Scheme+"://"+u.Host+"/v1")
 	case user != nil && e.Key != "":
 		return nil, nil, fmt.Errorf("url %q: there is a key and a user, and a request has one Authorization: leave out one of them", u)
-	case strings.ContainsAny(e.Key, "\r\n\x00"):
-		return nil, nil, errors.New("the key has a line break in it; is the file or variable right that it comes from?")
+	case strings.ContainsFunc(e.Key, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return nil, nil, errors.New("the key has a space, a line break or another character in it that keys have not; is the variable right that it comes from?")
 	case u.Scheme == "http" && e.TLS != (TLS{}):
 		return nil, nil, fmt.Errorf("url %q: TLS is set up, and http has none; write https", u)
 	}

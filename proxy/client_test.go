@@ -122,6 +122,7 @@ func TestEndpointsThatMeanNothingAreRefused(t *testing.T) {
 		{Endpoint{URL: "http://host/v1?key=1"}, "query"},
 		{Endpoint{URL: "http://u:p@host/v1", Key: aKey}, "leave out one"},
 		{Endpoint{URL: "http://host/v1", Key: aKey + "\n"}, "line break"},
+		{Endpoint{URL: "http://host/v1", Key: aKey + "é"}, "another character"},
 		{Endpoint{URL: "http://host/v1", TLS: TLS{Insecure: true}}, "write https"},
 		{Endpoint{URL: "https://host/v1", TLS: TLS{Certificate: "x"}}, "belong together"},
 		{Endpoint{URL: "https://host/v1", TLS: TLS{CA: "testdata/none"}}, "TLS authorities"},
