@@ -82,6 +82,7 @@ func (s *Sequence) streamed(ctx context.Context, generated []eft.Token) (row eft
 			return eft.Row{}, false, nil
 		case err == io.EOF:
 			s.pace.ended()
+			st.limit = st.read // the base made no more
 			s.drop()
 			return eft.Row{}, false, nil
 		case err == nil && st.read > st.limit:

@@ -201,3 +201,25 @@ func TestSamplesHoldNoSpecialTokens(t *testing.T) {
 		}
 	}
 }
+
+func TestTextsThatSpellTheSame(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		same bool
+	}{
+		{"a b", "a b", true},
+		{" a b", "a b", true},
+		{"  a b", "a b", false},
+		{"a b ", "a b", false},
+		{"ab", "a b", false},
+		{"a , b !", "a, b!", true},
+		{"do n't", "don't", true},
+		{"a\uFFFD b", "a\uFFFD\uFFFD b", true},
+		{"a\uFFFD b", "a b", true},
+		{"a\uFFFD b", "ac b", false},
+	} {
+		if got := same(c.a, c.b); got != c.same {
+			t.Errorf("%q and %q: %v", c.a, c.b, got)
+		}
+	}
+}
