@@ -110,7 +110,7 @@ serve)
 	[ $# -ge 2 ] || die "serve what? llamacpp.sh serve FILE [FLAG…]"
 	model=$2
 	shift 2
-	exec "$home/bin/llama-server" --model "$model" --host 127.0.0.1 --port 0 --parallel 4 --ctx-size 8192 --threads 2 \
+	exec "$home/bin/llama-server" --model "$model" --host 127.0.0.1 --port 0 --parallel 4 --ctx-size 8192 --threads 1 \
 		--cache-type-k f32 --cache-type-v f32 --flash-attn off "$@"
 	;;
 *)

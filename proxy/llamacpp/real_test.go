@@ -13,15 +13,15 @@ import (
 	"github.com/graft-gateway/graft/proxy"
 )
 
-// realServer is the llama-server at GRAFT_LLAMACPP_URL, which serves the embedded base
-// in single precision (e2e/engines/llamacpp.sh builds and starts it), under the name in
+// realServer serves the embedded base in single precision, under the name in
 // GRAFT_LLAMACPP_MODEL where it has several.
 func realServer(t *testing.T, k int) proxy.Server {
 	t.Helper()
-	url := os.Getenv("GRAFT_LLAMACPP_URL")
-	if url == "" {
-		t.Skip("GRAFT_LLAMACPP_URL is not set: no llama-server to ask")
-	}
+	return realAt(t, realURL(t), k)
+}
+
+func realAt(t *testing.T, url string, k int) proxy.Server {
+	t.Helper()
 	return recognise(t, proxy.Endpoint{URL: url}, proxy.Want{
 		Model: os.Getenv("GRAFT_LLAMACPP_MODEL"), TopLogprobs: k, Vocabulary: demoVocabulary(t),
 	})
@@ -87,8 +87,9 @@ func ask(t *testing.T, text proxy.Text, prefix []eft.Token, path ...eft.Token) [
 }
 
 func TestRealRowsAreTheModelsOwn(t *testing.T) {
+	url := realURL(t)
 	for _, k := range []int{20, 100, -1} {
-		s := realServer(t, k)
+		s := realAt(t, url, k)
 		text := s.Begin("")
 		worst := 0.0
 		for _, want := range truths(t) {

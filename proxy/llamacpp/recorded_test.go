@@ -131,12 +131,11 @@ type exchange struct {
 const recording = "testdata/b1-0c1e570.json"
 
 // TestRecordedServer goes through what a real server of the embedded base answered
-// once. GRAFT_LLAMACPP_RECORD=1 asks the one at GRAFT_LLAMACPP_URL, and writes down
-// what it says.
+// once. GRAFT_LLAMACPP_RECORD=1 asks a real one, and writes down what it says.
 func TestRecordedServer(t *testing.T) {
 	var handler http.Handler
 	if os.Getenv("GRAFT_LLAMACPP_RECORD") != "" {
-		r := &recorder{url: os.Getenv("GRAFT_LLAMACPP_URL")}
+		r := &recorder{url: realURL(t)}
 		defer r.write(t)
 		handler = r
 	} else {
