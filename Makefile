@@ -4,7 +4,7 @@
 #	CONFIG, LISTEN, ARGS   what `make run` gives to graft serve
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help build run tools onnxruntime deps test lint bench soak fuzz clean clean-all
+.PHONY: help build run tools onnxruntime deps test lint bench e2e-engines tables soak fuzz clean clean-all
 
 ORT    ?= cpu
 CONFIG ?=
@@ -12,13 +12,14 @@ LISTEN ?=
 ARGS   ?=
 SOAK     ?= 60s
 FUZZTIME ?= 10s
+QUESTIONS ?= 100
 STATICCHECK := v0.8.2
 
 ORT_VERSION := $(shell awk '$$1 == "cpu" && $$4 == "onnxruntime" { print $$5; exit }' deploy/onnxruntime/downloads.txt)
 GO_MINOR    := $(shell awk '$$1 == "go" { split($$2, v, "."); print v[2] }' go.mod)
 
 help: ## this list
-	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':[^#]*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 build: tools onnxruntime ## bin/graft, and ONNX Runtime where it finds it (ORT=cuda for a GPU)
 	go build -trimpath -o bin/graft .
@@ -53,11 +54,22 @@ test: build deps lint ## everything that a change must pass (some minutes)
 lint: tools ## gofmt, vet and staticcheck
 	@files=$$(find . \( -name .git -o -name .cache -o -name node_modules \) -prune -o -name '*.go' -print | xargs gofmt -l) && \
 	[ -z "$$files" ] || { echo "not as gofmt writes them, run gofmt -w:" >&2; echo "$$files" >&2; exit 1; }
-	go vet ./...
-	go run honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK) ./...
+	go vet -tags engines ./...
+	go run honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK) -tags engines ./...
 
 bench: build ## Go's benchmarks
 	go test -run '^$$' -bench . -benchmem $$(go list ./... | grep -v '/e2e$$')
+
+# The engines take gigabytes and minutes to install, so they are no part of `make test`,
+# which has scripted and recorded servers. This fails where an engine cannot be had.
+e2e-engines: build ## the embedded base behind real vLLM and llama-server (QUESTIONS=100)
+	e2e/engines/llamacpp.sh install
+	e2e/engines/vllm.sh install
+	GRAFT_QUESTIONS=$(QUESTIONS) go test -tags engines ./e2e -count 1 -v -timeout 60m -run TestRealEngines
+
+tables: build ## truncated rows by size over 300 questions, and what a token costs by size
+	GRAFT_QUESTIONS=300 go test ./e2e -count 1 -v -timeout 60m -run TestTruncatedRows
+	go test ./e2e -run '^$$' -bench TokensByRowSize
 
 soak: build ## 64 streams at once for SOAK=60s, and what they leave behind
 	GRAFT_SOAK=$(SOAK) go test ./e2e -count 1 -v -timeout 60m -run TestManyStreams
@@ -73,5 +85,5 @@ fuzz: build ## every fuzz target for FUZZTIME=10s
 clean: ## remove what build makes
 	rm -rf bin
 
-clean-all: clean ## and what was installed: ONNX Runtime, clients, tokenizers
+clean-all: clean ## and what was installed: ONNX Runtime, engines, clients, tokenizers
 	rm -rf .cache e2e/node/node_modules
