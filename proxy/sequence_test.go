@@ -175,8 +175,8 @@ func TestAStreamThatBreaksIsNoFailure(t *testing.T) {
 		s.Close()
 		w.checkClosed(t)
 		stats := b.Stats()
-		if broken == io.EOF && stats.Unread != 0 {
-			t.Errorf("%+v: the base itself ended the streams", stats)
+		if broken == io.EOF && stats.Unread >= limitLeast {
+			t.Errorf("%+v: the base itself ended all streams but the last", stats)
 		}
 		if broken != io.EOF && (stats.Broken != brokenMost || stats.Streams != brokenMost) {
 			t.Errorf("%s: %+v; want %d streams tried in a text, and no more", name, stats, brokenMost)
