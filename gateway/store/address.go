@@ -17,7 +17,7 @@ import (
 
 // parameters are what a Redis URL may say behind its question mark; all else is the
 // cache's own business, time-outs above all.
-const parameters = "addr, cluster, master_name, username, password, db, skip_verify, pool_size, protocol and client_name"
+const parameters = "addr, cluster, master_name, username, db, skip_verify, pool_size, protocol and client_name"
 
 // readAddress reads a Redis URL:
 //
@@ -26,8 +26,9 @@ const parameters = "addr, cluster, master_name, username, password, db, skip_ver
 //	redis://HOST:PORT?cluster=true                           a cluster, by one address
 //	redis://HOST:PORT?master_name=NAME&addr=HOST2:PORT2      sentinels, and the master they watch
 //
-// With sentinels the URL's user and password are theirs; the parameters username and
-// password are the servers'.
+// With sentinels the URL's user and password are theirs, and the parameter username is
+// the servers', whose password comes in [RedisOptions]: where a URL is shown, only a
+// password before the host is hidden.
 func readAddress(address string) (*redis.UniversalOptions, error) {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -38,14 +39,17 @@ func readAddress(address string) (*redis.UniversalOptions, error) {
 		return nil, fmt.Errorf("redis: the URL starts with %q: want redis://, rediss:// or unix://", u.Scheme)
 	}
 	query := u.Query()
-	addresses, master, username, password := query["addr"], query.Get("master_name"), query.Get("username"), query.Get("password")
+	if query.Has("password") {
+		return nil, errors.New("redis: the URL cannot set \"password\": the servers' stands before the host, or in the environment variable that the configuration names")
+	}
+	addresses, master, username := query["addr"], query.Get("master_name"), query.Get("username")
 	cluster := len(addresses) > 0 && master == ""
 	if said := query.Get("cluster"); said != "" {
 		if cluster, err = strconv.ParseBool(said); err != nil || (!cluster && len(addresses) > 0) {
 			return nil, fmt.Errorf("redis: cluster=%s: want true, or leave it out", said)
 		}
 	}
-	for _, name := range []string{"addr", "cluster", "master_name", "username", "password"} {
+	for _, name := range []string{"addr", "cluster", "master_name", "username"} {
 		query.Del(name)
 	}
 	for name := range query {
@@ -63,12 +67,12 @@ func readAddress(address string) (*redis.UniversalOptions, error) {
 		TLSConfig: one.TLSConfig, PoolSize: one.PoolSize, Protocol: one.Protocol, ClientName: one.ClientName,
 		MasterName: master, IsClusterMode: cluster,
 	}
-	return o, manyServers(o, u.Scheme, addresses, username, password)
+	return o, manyServers(o, u.Scheme, addresses, username)
 }
 
 // manyServers fills in what only sentinels and clusters have, and checks what they
 // have not.
-func manyServers(o *redis.UniversalOptions, scheme string, addresses []string, username, password string) error {
+func manyServers(o *redis.UniversalOptions, scheme string, addresses []string, username string) error {
 	for _, address := range addresses {
 		if host, port, err := net.SplitHostPort(address); err != nil || host == "" || port == "" {
 			return fmt.Errorf("redis: addr=%s: want HOST:PORT", address)
@@ -80,9 +84,9 @@ func manyServers(o *redis.UniversalOptions, scheme string, addresses []string, u
 		return errors.New("redis: the URL has master_name, which is for sentinels, and cluster: want one of them")
 	case o.MasterName != "":
 		o.SentinelUsername, o.SentinelPassword = o.Username, o.Password
-		o.Username, o.Password = username, password
-	case username != "" || password != "":
-		return errors.New("redis: username and password stand before the host, redis://USER:PASSWORD@HOST:PORT; as parameters they are for sentinels")
+		o.Username, o.Password = username, ""
+	case username != "":
+		return errors.New("redis: the user stands before the host, redis://USER:PASSWORD@HOST:PORT; as a parameter it is for sentinels")
 	case o.IsClusterMode && o.DB != 0:
 		return fmt.Errorf("redis: a cluster has database 0 only, the URL says %d", o.DB)
 	}

@@ -22,7 +22,7 @@ func TestAddressesAreRead(t *testing.T) {
 		{url: "redis://a:1?cluster=true", addrs: "a:1", cluster: true},
 		{url: "redis://a:1?cluster=false", addrs: "a:1"},
 		{url: "rediss://u:p@a:1?addr=b:2&addr=c:3", addrs: "a:1 b:2 c:3", cluster: true, tls: true, user: "u", password: "p"},
-		{url: "redis://u:sp@a:1?master_name=m&addr=b:2&username=w&password=p&db=4", addrs: "a:1 b:2", master: "m", user: "w", password: "p", sp: "sp", db: 4},
+		{url: "redis://u:sp@a:1?master_name=m&addr=b:2&username=w&db=4", addrs: "a:1 b:2", master: "m", user: "w", sp: "sp", db: 4},
 	} {
 		t.Run(test.url, func(t *testing.T) {
 			o, err := readAddress(test.url)
@@ -56,10 +56,11 @@ func TestAddressesThatMeanNothingAreRefused(t *testing.T) {
 		"redis://h?cluster=false&addr=b:2":  "want true",
 		"redis://h?addr=b":                  "want HOST:PORT",
 		"redis://h/2?cluster=true":          "database 0 only",
-		"redis://h?cluster=true&password=p": "before the host",
+		"redis://h?cluster=true&username=u": "before the host",
 		"redis://h?master_name=m&cluster=1": "one of them",
-		"unix:///s?cluster=true":            "unix socket",
-		"redis://user:hunter2@h:port":       "cannot be read",
+		"redis://h?master_name=m&password=hunter2": "environment",
+		"unix:///s?cluster=true":                   "unix socket",
+		"redis://user:hunter2@h:port":              "cannot be read",
 	} {
 		t.Run(url, func(t *testing.T) {
 			_, err := readAddress(url)

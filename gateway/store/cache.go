@@ -29,7 +29,7 @@ type RedisOptions struct {
 	// ?addr=HOST:PORT for each further node, or ?cluster=true, a cluster; with
 	// ?master_name=NAME the sentinels of a master.
 	URL string
-	// Password is the servers'; empty is the URL's.
+	// Password is the servers'; empty is the URL's, and none with sentinels.
 	Password string
 	// Prefix starts every key's name; empty is "graft:".
 	Prefix string
