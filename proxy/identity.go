@@ -256,8 +256,14 @@ func (w *watch) find(ctx context.Context, before known, refused bool) (found kno
 		count := w.connections.Dials()
 		w.counts.checks.Add(1)
 		identity, err := m.server.Identify(ctx)
-		if err != nil {
+		var e *Error
+		switch {
+		case err == nil:
+		case ctx.Err() != nil, unanswered(err), errors.As(err, &e) && e.Fault == Failed, recognised > 0:
 			return known{}, err
+		default: // the server has no such model any more, or is of another kind
+			m, tries = nil, identityTries
+			continue
 		}
 		alone := w.connections.Dials() == count
 		if tries--; identity != m.caps.Identity {

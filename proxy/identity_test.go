@@ -390,6 +390,32 @@ func TestAServerThatChangesAllTheTimeIsRefused(t *testing.T) {
 	}
 }
 
+// Servers under whose address the old model is not known any more say so in their words.
+func TestAnIdentityThatCannotBeToldIsAnotherModel(t *testing.T) {
+	for _, said := range []error{errors.New("no such model"), &Error{Fault: Refused, Base: "b", Op: "identify", Status: 404}} {
+		w := newWorld("A")
+		b := w.base(t)
+		w.hooks.identify = func(identity string) (string, error) {
+			if w.hooks.recognise == nil { // as long as nobody has recognised it anew
+				return "", said
+			}
+			return identity, nil
+		}
+		w.hooks.before = func(op string) {
+			if op == "recognise" {
+				w.hooks.recognise = func() error { return nil }
+			}
+		}
+		w.restart("B")
+		s := b.Open("", []eft.Token{1})
+		w.expect(t, s, "B", []eft.Token{1}, nil)
+		s.Close()
+		if got := b.Stats().Changes; got != 1 {
+			t.Errorf("%d changes", got)
+		}
+	}
+}
+
 func TestAServerThatCannotBeAskedFailsRowsAndNoMore(t *testing.T) {
 	w := newWorld("A")
 	b := w.base(t)
