@@ -26,11 +26,8 @@ type run struct {
 	cached    int
 	said      []byte
 	positions []any
-	// What an event tells: the text that is not sent yet, and the last token and its
-	// position, where that has one.
-	unsent []byte
-	told   any
-	stop   string // why it ended; empty is not yet
+	unsent    []byte // what was said since the last event
+	stop      string // why it ended; empty is not yet
 }
 
 // start evaluates a prompt.
@@ -64,10 +61,8 @@ func (r *run) step() (bool, *refusal) {
 		r.said = append(r.said, r.options.piece(token)...)
 		r.unsent = append(r.unsent, r.options.piece(token)...)
 	}
-	r.told = nil
-	if !open(r.said) {
-		r.told = r.position(token, logSoftmax(logits))
-		r.positions = append(r.positions, r.told)
+	if r.in.Probs > 0 && !open(r.said) {
+		r.positions = append(r.positions, r.position(token, logSoftmax(logits)))
 	}
 	switch count := len(r.ids) - r.prompt; {
 	case ends && !r.in.IgnoreEnd:
@@ -130,11 +125,8 @@ func open(text []byte) bool {
 }
 
 // position tells a token and the best of the row that it was chosen from, which is the
-// model's own whatever chose. Without n_probs there is none.
+// model's own whatever chose.
 func (r *run) position(token eft.Token, row []float32) any {
-	if r.in.Probs <= 0 {
-		return nil
-	}
 	ids := make([]eft.Token, len(row))
 	for i := range ids {
 		ids[i] = eft.Token(i)
@@ -159,8 +151,8 @@ func (r *run) entry(id eft.Token, logProb float32) map[string]any {
 	return map[string]any{"id": id, "token": text, "bytes": numbers(piece), "logprob": max(logProb, -math.MaxFloat32)}
 }
 
-// stream sends an event for each token that has a position, and a last one; there is no
-// [DONE] behind it.
+// stream sends an event for each token behind which no character is open, and a last
+// one; there is no [DONE] behind it.
 func (r *run) stream(w http.ResponseWriter, ctx context.Context) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.WriteHeader(http.StatusOK)
@@ -170,14 +162,17 @@ func (r *run) stream(w http.ResponseWriter, ctx context.Context) {
 			send(w, map[string]any{"error": map[string]any{"code": no.status, "message": no.message, "type": no.kind}})
 			return
 		}
-		if r.told == nil {
+		if open(r.said) {
 			continue
 		}
-		send(w, map[string]any{
+		event := map[string]any{
 			"index": r.index, "content": strings.ToValidUTF8(string(r.unsent), "\uFFFD"), "tokens": r.ids[len(r.ids)-1:],
 			"stop": false, "id_slot": r.slot.id, "tokens_predicted": len(r.ids) - r.prompt, "tokens_evaluated": r.prompt,
-			"completion_probabilities": []any{r.told},
-		})
+		}
+		if n := len(r.positions); r.in.Probs > 0 {
+			event["completion_probabilities"] = r.positions[n-1:]
+		}
+		send(w, event)
 		r.unsent = r.unsent[:0]
 	}
 	if ctx.Err() == nil {

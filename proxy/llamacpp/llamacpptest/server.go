@@ -8,7 +8,6 @@ package llamacpptest
 import (
 	"encoding/json"
 	"net/http"
-	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -165,9 +164,6 @@ func (s *Server) listSlots(w http.ResponseWriter, _ *http.Request) {
 func (s *Server) models(w http.ResponseWriter, _ *http.Request) {
 	o := s.now()
 	name := o.Alias
-	if name == o.Path {
-		name = path.Base(o.Path)
-	}
 	reply(w, map[string]any{
 		"models": []any{map[string]any{"name": name, "model": name, "type": "model", "capabilities": []string{"completion"}}},
 		"object": "list",
