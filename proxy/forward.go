@@ -18,8 +18,8 @@ import (
 var forwarded = []string{"Accept", "Accept-Encoding", "Content-Type", "Traceparent", "Tracestate", "User-Agent", "X-Request-Id"}
 
 // withheld are the headers of a server's answer that speak of the server and not of the
-// answer. Headers of one connection go, too.
-var withheld = []string{"Alt-Svc", "Clear-Site-Data", "Set-Cookie", "Set-Cookie2", "Strict-Transport-Security"}
+// answer, or that the gateway writes itself. Headers of one connection go, too.
+var withheld = []string{"Alt-Svc", "Clear-Site-Data", "Set-Cookie", "Set-Cookie2", "Strict-Transport-Security", "X-Request-Id"}
 
 // Forward sends r, with body in place of its own, to the same path below the API's URL,
 // and writes what comes back, whatever its status, as it comes. The client's key goes no
