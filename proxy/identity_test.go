@@ -27,17 +27,19 @@ func (w *world) expect(t *testing.T, s *Sequence, identity string, prompt, gener
 	}
 }
 
-// The numbers are those of the schedule in identity.go.
-func TestRestartsBetweenARowAndItsProof(t *testing.T) {
-	prompt := []eft.Token{1}
-	for name, c := range map[string]struct {
-		begun  bool                                      // the text has rows before
-		before func(w *world, op string)                 // a request, with its connection
-		after  func(w *world, op string)                 // a request, once it was answered
-		now    string                                    // what the server has at last
-		says   Fault                                     // of the next row; empty for a row
-		checks func(t *testing.T, w *world, stats Stats) // may be nil
-	}{
+// schedule is one interleaving of a row's request with restarts.
+type schedule struct {
+	begun  bool                                      // the text has rows before
+	before func(w *world, op string)                 // a request, with its connection
+	after  func(w *world, op string)                 // a request, once it was answered
+	now    string                                    // what the server has at last
+	says   Fault                                     // of the next row; empty for a row
+	checks func(t *testing.T, w *world, stats Stats) // may be nil
+}
+
+// schedules are numbered as in identity.go.
+func schedules() map[string]schedule {
+	return map[string]schedule{
 		"1: nothing is dialled": {begun: true, now: "A", checks: func(t *testing.T, w *world, stats Stats) {
 			if stats.IdentityChecks != 1 {
 				t.Errorf("%+v; want the one check of the connecting", stats)
@@ -67,43 +69,49 @@ func TestRestartsBetweenARowAndItsProof(t *testing.T) {
 				t.Errorf("%+v; want one check, and the row again", stats)
 			}
 		}},
-	} {
-		run := func(t *testing.T) {
-			w := newWorld("A")
-			b := w.base(t)
-			s := b.Open("", prompt)
-			var generated []eft.Token
-			if c.begun {
-				w.expect(t, s, "A", prompt, nil)
-				generated = []eft.Token{2}
-			}
-			if c.before != nil {
-				w.hooks.before = func(op string) { c.before(w, op) }
-			}
-			if c.after != nil {
-				w.hooks.after = func(op string) { c.after(w, op) }
-			}
-			if c.says != "" {
-				if rows, err := s.Rows(t.Context(), generated, nil); !faulty(err, c.says) {
-					t.Errorf("got %v, %v", rows, err)
-				}
-			} else {
-				w.expect(t, s, c.now, prompt, generated)
-			}
-			if c.checks != nil {
-				c.checks(t, w, b.Stats())
-			}
-			next := b.Open("", prompt) // new answers go on with what is there
-			w.expect(t, next, c.now, prompt, nil)
-			if got := b.Identity(); got != c.now || next.Identity() != c.now {
-				t.Errorf("identity %s, of the text %s; want %s", got, next.Identity(), c.now)
-			}
-			next.Close()
-			s.Close()
-			w.checkClosed(t)
-		}
-		t.Run(name, func(t *testing.T) { synctest.Test(t, run) })
 	}
+}
+
+func TestRestartsBetweenARowAndItsProof(t *testing.T) {
+	for name, c := range schedules() {
+		t.Run(name, func(t *testing.T) { synctest.Test(t, c.run) })
+	}
+}
+
+func (c schedule) run(t *testing.T) {
+	prompt := []eft.Token{1}
+	w := newWorld("A")
+	b := w.base(t)
+	s := b.Open("", prompt)
+	var generated []eft.Token
+	if c.begun {
+		w.expect(t, s, "A", prompt, nil)
+		generated = []eft.Token{2}
+	}
+	if c.before != nil {
+		w.hooks.before = func(op string) { c.before(w, op) }
+	}
+	if c.after != nil {
+		w.hooks.after = func(op string) { c.after(w, op) }
+	}
+	if c.says != "" {
+		if rows, err := s.Rows(t.Context(), generated, nil); !faulty(err, c.says) {
+			t.Errorf("got %v, %v", rows, err)
+		}
+	} else {
+		w.expect(t, s, c.now, prompt, generated)
+	}
+	if c.checks != nil {
+		c.checks(t, w, b.Stats())
+	}
+	next := b.Open("", prompt) // new answers go on with what is there
+	w.expect(t, next, c.now, prompt, nil)
+	if got := b.Identity(); got != c.now || next.Identity() != c.now {
+		t.Errorf("identity %s, of the text %s; want %s", got, next.Identity(), c.now)
+	}
+	next.Close()
+	s.Close()
+	w.checkClosed(t)
 }
 
 // back is A again, as soon as a server can be.
