@@ -35,49 +35,51 @@ func refusal(path string, status int, message string) func(*fake) {
 	}
 }
 
+// spoilt are servers that are refused, and why.
+var spoilt = []struct {
+	name  string
+	spoil func(*fake)
+	want  proxy.Want
+	other bool // another dialect may try
+	fault proxy.Fault
+	says  string
+}{
+	{"no /props, as vLLM", func(f *fake) { refusal("/props", 404, "Not Found")(f); f.models = map[string]any{} }, proxy.Want{}, true, "", "/props"},
+	{"/props of another kind", func(f *fake) { f.props = map[string]any{"ok": true} }, proxy.Want{}, true, "", "default_generation_settings"},
+	{"a page in place of /props", page, proxy.Want{}, true, "", "/props"},
+	{"a gate that knows no /props", func(f *fake) { refusal("/props", 401, "no such route")(f); f.models = map[string]any{} }, proxy.Want{}, true, "", "/props"},
+	{"a gate that fails at /props", func(f *fake) { refusal("/props", 502, "bad gateway")(f); f.models = map[string]any{} }, proxy.Want{}, true, "", "/props"},
+	{"a llama-server behind something that hides /props", refusal("/props", 404, "Not Found"), proxy.Want{}, false, proxy.Refused, "let /props"},
+	{"a key is wanted", func(f *fake) {
+		f.wrap = func(w http.ResponseWriter, _ *http.Request, _ []byte) bool {
+			writeError(w, 401, "Invalid API Key")
+			return true
+		}
+	}, proxy.Want{}, false, proxy.Refused, "Invalid API Key"},
+	{"loading", refusal("/props", 503, "Loading model"), proxy.Want{}, false, proxy.Overloaded, "wait until"},
+	{"loading when asked for a row", refusal("/completion", 503, "Loading model"), proxy.Want{}, false, proxy.Overloaded, "wait until"},
+	{"embeddings", refusal("/completion", 501, "This server does not support completions. Start it without `--embeddings`"), proxy.Want{}, false, proxy.Failed, "without --embeddings"},
+	{"no /completion", refusal("/completion", 404, "Not Found"), proxy.Want{}, false, proxy.Refused, "let /props"},
+	{"no slots told", func(f *fake) { delete(f.props, "total_slots") }, proxy.Want{}, false, "", "total_slots"},
+	{"more slots than there can be", func(f *fake) { f.props["total_slots"] = 1 << 40 }, proxy.Want{}, false, "", "total_slots"},
+	{"no model", func(f *fake) { f.models = map[string]any{"data": []any{}} }, proxy.Want{}, false, "", "--model FILE"},
+	{"no n_vocab", func(f *fake) { f.models["data"].([]any)[0].(map[string]any)["meta"] = nil }, proxy.Want{}, false, "", "n_vocab"},
+	{"another name", func(*fake) {}, proxy.Want{Model: "llama"}, false, "", "--alias llama"},
+	{"fewer ids than the pairs", func(f *fake) {
+		f.models["data"].([]any)[0].(map[string]any)["meta"].(map[string]any)["n_vocab"] = 30
+	}, proxy.Want{}, false, "", "30 ids and the pairs 40"},
+	{"another vocabulary", func(*fake) {}, proxy.Want{Vocabulary: eft.NewVocabulary([][]byte{{0}, []byte("<|end|>"), {0xE2}, {0x80}, []byte("a"), []byte("b")})},
+		false, "", `4 is "…" there and "a" in the pairs, 5 is "é\xe2" there`},
+	{"more log-probs than ids", func(*fake) {}, proxy.Want{TopLogprobs: 41}, false, "", "only 40 ids"},
+	{"a k that means nothing", func(*fake) {}, proxy.Want{TopLogprobs: -2}, false, "", "-2"},
+	{"no letters", func(f *fake) {
+		f.vocabulary = eft.NewVocabulary([][]byte{[]byte("1"), []byte("22")})
+	}, proxy.Want{}, false, "", "ASCII letter"},
+	{"probabilities in place of log-probs", probabilities, proxy.Want{}, false, proxy.Malformed, "no log-probs"},
+}
+
 func TestWhatIsNotRecognisedAndWhy(t *testing.T) {
-	for _, c := range []struct {
-		name  string
-		spoil func(*fake)
-		want  proxy.Want
-		other bool // another dialect may try
-		fault proxy.Fault
-		says  string
-	}{
-		{"no /props, as vLLM", func(f *fake) { refusal("/props", 404, "Not Found")(f); f.models = map[string]any{} }, proxy.Want{}, true, "", "/props"},
-		{"/props of another kind", func(f *fake) { f.props = map[string]any{"ok": true} }, proxy.Want{}, true, "", "default_generation_settings"},
-		{"a page in place of /props", func(f *fake) {
-			f.models = map[string]any{}
-			f.wrap = func(w http.ResponseWriter, r *http.Request, _ []byte) bool {
-				if r.URL.Path == "/props" {
-					w.Write([]byte("<html>"))
-				}
-				return r.URL.Path == "/props"
-			}
-		}, proxy.Want{}, true, "", "/props"},
-		{"a llama-server behind something that hides /props", refusal("/props", 404, "Not Found"), proxy.Want{}, false, proxy.Refused, "let /props"},
-		{"a key is wanted", refusal("/props", 401, "Invalid API Key"), proxy.Want{}, false, proxy.Refused, "Invalid API Key"},
-		{"loading", refusal("/props", 503, "Loading model"), proxy.Want{}, false, proxy.Overloaded, "wait until"},
-		{"loading when asked for a row", refusal("/completion", 503, "Loading model"), proxy.Want{}, false, proxy.Overloaded, "wait until"},
-		{"embeddings", refusal("/completion", 501, "This server does not support completions. Start it without `--embeddings`"), proxy.Want{}, false, proxy.Failed, "without --embeddings"},
-		{"no /completion", refusal("/completion", 404, "Not Found"), proxy.Want{}, false, proxy.Refused, "let /props"},
-		{"no slots told", func(f *fake) { delete(f.props, "total_slots") }, proxy.Want{}, false, "", "total_slots"},
-		{"more slots than there can be", func(f *fake) { f.props["total_slots"] = 1 << 40 }, proxy.Want{}, false, "", "total_slots"},
-		{"no model", func(f *fake) { f.models = map[string]any{"data": []any{}} }, proxy.Want{}, false, "", "--model FILE"},
-		{"no n_vocab", func(f *fake) { f.models["data"].([]any)[0].(map[string]any)["meta"] = nil }, proxy.Want{}, false, "", "n_vocab"},
-		{"another name", func(*fake) {}, proxy.Want{Model: "llama"}, false, "", "--alias llama"},
-		{"fewer ids than the pairs", func(f *fake) {
-			f.models["data"].([]any)[0].(map[string]any)["meta"].(map[string]any)["n_vocab"] = 30
-		}, proxy.Want{}, false, "", "30 ids and the pairs 40"},
-		{"another vocabulary", func(*fake) {}, proxy.Want{Vocabulary: eft.NewVocabulary([][]byte{{0}, []byte("<|end|>"), {0xE2}, {0x80}, []byte("a"), []byte("b")})},
-			false, "", `4 is "…" there and "a" in the pairs, 5 is "é\xe2" there`},
-		{"more log-probs than ids", func(*fake) {}, proxy.Want{TopLogprobs: 41}, false, "", "only 40 ids"},
-		{"a k that means nothing", func(*fake) {}, proxy.Want{TopLogprobs: -2}, false, "", "-2"},
-		{"no letters", func(f *fake) {
-			f.vocabulary = eft.NewVocabulary([][]byte{[]byte("1"), []byte("22")})
-		}, proxy.Want{}, false, "", "ASCII letter"},
-		{"probabilities in place of log-probs", probabilities, proxy.Want{}, false, proxy.Malformed, "no log-probs"},
-	} {
+	for _, c := range spoilt {
 		t.Run(c.name, func(t *testing.T) {
 			f, url := newFake(t)
 			c.spoil(f)
@@ -94,6 +96,17 @@ func TestWhatIsNotRecognisedAndWhy(t *testing.T) {
 				t.Errorf("%v; want the fault %q", err, c.fault)
 			}
 		})
+	}
+}
+
+// page answers /props as a site does.
+func page(f *fake) {
+	f.models = map[string]any{}
+	f.wrap = func(w http.ResponseWriter, r *http.Request, _ []byte) bool {
+		if r.URL.Path == "/props" {
+			w.Write([]byte("<html>"))
+		}
+		return r.URL.Path == "/props"
 	}
 }
 

@@ -115,19 +115,26 @@ func find(ctx context.Context, client *proxy.Client, name string, p props) (mode
 	return s.pick(name, p)
 }
 
-// noProps tells other servers from a llama-server whose /props cannot be had.
+// noProps tells other servers from a llama-server whose /props cannot be had. Servers
+// answer a path that they do not know in many ways, so /v1/models decides, which all
+// have.
 func noProps(ctx context.Context, client *proxy.Client, err error) error {
 	var fault *proxy.Error
-	if !errors.As(err, &fault) {
-		return err
-	}
-	missing := fault.Fault == proxy.Refused && (fault.Status == http.StatusNotFound || fault.Status == http.StatusMethodNotAllowed || fault.Status == http.StatusNotImplemented)
-	if !missing && fault.Fault != proxy.Malformed {
+	if !errors.As(err, &fault) || fault.Fault != proxy.Refused && fault.Fault != proxy.Failed && fault.Fault != proxy.Malformed {
 		return loading(err)
 	}
 	var s served
-	if client.Get(ctx, "/v1/models", &s) == nil && slices.ContainsFunc(s.Data, func(m model) bool { return m.Owner == "llamacpp" }) {
+	modelsErr := client.Get(ctx, "/v1/models", &s)
+	var second *proxy.Error
+	switch {
+	case modelsErr == nil && slices.ContainsFunc(s.Data, func(m model) bool { return m.Owner == "llamacpp" }):
 		return fmt.Errorf("a llama-server whose GET /props cannot be had, which tells its slots and its context: let /props, /completion, /tokenize and /detokenize through whatever stands in front of it: %w", err)
+	case errors.As(modelsErr, &second) && (second.Status == http.StatusUnauthorized || second.Status == http.StatusForbidden):
+		return modelsErr // nobody may know what it is
+	case errors.As(modelsErr, &second) && second.Fault != proxy.Refused && second.Fault != proxy.Malformed:
+		return loading(modelsErr)
+	case modelsErr != nil && second == nil:
+		return modelsErr
 	}
 	return fmt.Errorf("%w: GET /props gives no llama-server's properties (%v)", proxy.ErrOtherDialect, err)
 }
