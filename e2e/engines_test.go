@@ -31,7 +31,7 @@ func engines() []engine {
 	made := func(name string) string { return filepath.Join(root, ".cache", "engines", name) }
 	return []engine{
 		{"llama-server", "llamacpp.sh", []string{made("llamacpp/base.gguf")}, time.Minute},
-		{"vLLM", "vllm.sh", []string{made("vllm/base")}, 5 * time.Minute},
+		{"vLLM", "vllm.sh", []string{made("vllm/base"), "--max-logprobs", "100"}, 5 * time.Minute},
 	}
 }
 

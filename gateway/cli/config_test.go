@@ -77,7 +77,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		"wrong type":           {good + "routes: {r: {base: [b]}}", "[3:20]"},
 		"no YAML":              {"routes: {", "graft.yaml"},
 		"empty file":           {"", "routes: there are none"},
-		"no folder":            {"bases: {b: {threads: 1}}\nroutes: {r: {base: b}}", "bases.b: folder is missing"},
+		"no folder":            {"bases: {b: {threads: 1}}\nroutes: {r: {base: b}}", "bases.b: folder or url is missing"},
 		"half a pair":          {"bases: {b: {folder: x}}\nexperts: {e: {tuned: x}}\nroutes: {r: {base: b}}", "experts.e: needs tuned and untuned"},
 		"unknown base":         {good + "routes: {r: {base: c}}", `base "c" is not among bases: [b]`},
 		"unknown expert":       {good + "routes: {r: {base: b, experts: {f: 1}}}", `expert "f" is not among experts: [e]`},

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"os"
 	"slices"
@@ -97,7 +98,7 @@ func (w *wiring) server(ctx context.Context, name string, large BaseModel, token
 		Want:      proxy.Want{Model: large.Model, TopLogprobs: large.TopLogprobs, Vocabulary: vocabulary},
 		Tokenizer: tokenizer,
 	}
-	base, err := connect(ctx, config, large.Wait)
+	base, err := await(ctx, w.log, name, large.Wait, func() (*proxy.Base, error) { return proxy.Connect(ctx, config) })
 	if err != nil {
 		return nil, err
 	}
@@ -106,23 +107,23 @@ func (w *wiring) server(ctx context.Context, name string, large BaseModel, token
 	return s, nil
 }
 
-// connect waits for a server that is not there yet.
-func connect(ctx context.Context, config proxy.Config, wait time.Duration) (*proxy.Base, error) {
+// await asks a server that may not be there yet until it answers, for as long as wait.
+func await[T any](ctx context.Context, log *slog.Logger, base string, wait time.Duration, ask func() (T, error)) (T, error) {
 	const pause, telling = 2 * time.Second, 15 * time.Second
 	began, told := time.Now(), time.Time{}
 	for {
-		base, err := proxy.Connect(ctx, config)
+		answer, err := ask()
 		if err == nil || !comesLater(err) || time.Since(began)+pause > wait {
-			return base, err
+			return answer, err
 		}
 		if time.Since(told) > telling {
-			config.Log.Warn("waiting for a base server", "base", config.Name, "error", err, "patience", (wait - time.Since(began)).Round(time.Second).String())
+			log.Warn("waiting for a base server", "base", base, "error", err, "patience", (wait - time.Since(began)).Round(time.Second).String())
 			told = time.Now()
 		}
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return answer, ctx.Err()
 		}
 	}
 }
@@ -189,7 +190,7 @@ func (w *wiring) passThrough(ctx context.Context, name, base string, large BaseM
 	}
 	model := large.Model
 	if model == "" {
-		if model, err = proxy.OnlyModel(ctx, client); err != nil {
+		if model, err = await(ctx, w.log, base, large.Wait, func() (string, error) { return proxy.OnlyModel(ctx, client) }); err != nil {
 			return nil, err
 		}
 	}
