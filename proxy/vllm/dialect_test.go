@@ -182,7 +182,7 @@ func TestAnotherGraftTellsOfItself(t *testing.T) {
 	server := recognise(t, url, proxy.Want{Model: "big", TopLogprobs: -1})
 	want := proxy.Caps{
 		Dialect: "vllm", Version: "graft", Model: "big", Identity: `graft "big" fingerprint f00`, Context: 2048, VocabSize: 3,
-		TopLogprobs: 3, TopLogprobsCap: -1, CapFlag: "max_logprobs", Dense: true, Names: 3, Tokens: proxy.TokenIDs, Batch: true,
+		TopLogprobs: 3, TopLogprobsCap: -1, CapFlag: "logprobs.completions", Dense: true, Names: 3, Tokens: proxy.TokenIDs, Batch: true,
 		Scoring: proxy.ScoringList, Stream: true, PrefixCache: "unknown", Isolation: "cache_salt",
 	}
 	if got := server.Caps(); !reflect.DeepEqual(got, want) {
@@ -200,7 +200,7 @@ func TestAnotherGraftTellsOfItself(t *testing.T) {
 	if caps := recognise(t, url, proxy.Want{Model: "big"}).Caps(); caps.TopLogprobs != 2 || caps.Dense {
 		t.Errorf("caps %+v", caps)
 	}
-	if _, err := (Dialect{}).Recognise(t.Context(), client(t, url), proxy.Want{Model: "big", TopLogprobs: -1}); err == nil || !strings.Contains(err.Error(), "set max_logprobs of its route to 3") {
+	if _, err := (Dialect{}).Recognise(t.Context(), client(t, url), proxy.Want{Model: "big", TopLogprobs: -1}); err == nil || !strings.Contains(err.Error(), "set logprobs.completions of its route to 3") {
 		t.Errorf("the whole vocabulary: %v", err)
 	}
 	url = graft(t, fmt.Sprintf(one, 2, ""), graftAnswer)

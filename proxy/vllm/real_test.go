@@ -23,16 +23,18 @@ type reference struct {
 // to the last bit in a list, in a stream and alone; GPUs differ more.
 const rowEpsilon = 1e-3
 
-// TestRealServer compares the rows of a vLLM that serves the embedded base in float32
-// with PyTorch's, and the ways to have them with each other:
+// TestRealServer compares the rows of a vLLM that serves the embedded base in float32,
+// or of another Graft, with PyTorch's, and the ways to have them with each other:
 //
 //	GRAFT_VLLM_URL=http://127.0.0.1:8000 go test ./proxy/vllm -run TestRealServer -v
+//
+// Where the server has several models GRAFT_VLLM_MODEL names the one (demo-base).
 func TestRealServer(t *testing.T) {
 	url := os.Getenv("GRAFT_VLLM_URL")
 	if url == "" {
 		t.Skip("GRAFT_VLLM_URL names no server")
 	}
-	server := recognise(t, url, proxy.Want{})
+	server := recognise(t, url, proxy.Want{Model: os.Getenv("GRAFT_VLLM_MODEL")})
 	t.Logf("%+v", server.Caps())
 	text := server.Begin("a tenant")
 	defer text.Close()

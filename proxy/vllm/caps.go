@@ -1,0 +1,87 @@
+package vllm
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/graft-gateway/graft/proxy"
+)
+
+const (
+	capFlag      = "--max-logprobs"
+	capFlagGraft = "logprobs.completions" // of a route in the other's configuration
+)
+
+// choose settles the kind of rows by what is wanted and what there is.
+func (p *probe) choose(want int) error {
+	k := want
+	switch {
+	case want == wholeVocabulary && p.vocabulary == 0:
+		return fmt.Errorf("top_logprobs: -1 wants the whole vocabulary, whose size this server does not tell: set a number, at most %d, or use a newer vLLM", p.limit)
+	case want == wholeVocabulary:
+		k = p.vocabulary
+	case want == 0 && p.limit == wholeVocabulary:
+		k = proxy.DefaultTopLogprobs
+	case want == 0:
+		k = min(proxy.DefaultTopLogprobs, p.limit)
+	}
+	if p.limit != wholeVocabulary && k > p.limit && (p.vocabulary == 0 || p.limit < p.vocabulary) {
+		return p.tooFew(want, k)
+	}
+	if k < 1 {
+		return fmt.Errorf("the server gives no log-probs: start it with %s %d", p.flag(), proxy.DefaultTopLogprobs)
+	}
+	p.shape = shape{k: k, ask: k, vocabulary: p.vocabulary}
+	if p.vocabulary > 0 && k >= p.vocabulary {
+		p.shape.k, p.shape.dense, p.shape.ask = p.vocabulary, true, p.vocabulary
+		if p.limit == wholeVocabulary {
+			p.shape.ask = wholeVocabulary
+		}
+	}
+	return nil
+}
+
+// tooFew says how to get k.
+func (p *probe) tooFew(want, k int) error {
+	asked := strconv.Itoa(want)
+	if want == wholeVocabulary {
+		asked = "-1 (the whole vocabulary of " + strconv.Itoa(k) + ")"
+	}
+	if p.graft {
+		return fmt.Errorf("top_logprobs: %s is more than the %d that the server gives: set %s of its route to %d, or lower top_logprobs", asked, p.limit, capFlagGraft, k)
+	}
+	return fmt.Errorf("top_logprobs: %s is more than the %d that the server gives: start vLLM with %s %d, or lower top_logprobs", asked, p.limit, capFlag, want)
+}
+
+func (p *probe) flag() string {
+	if p.graft {
+		return capFlagGraft
+	}
+	return capFlag
+}
+
+// caps is what was found.
+func (p *probe) caps() proxy.Caps {
+	caps := proxy.Caps{
+		Dialect: "vllm", Model: p.model.ID, Identity: p.model.identity(),
+		Context: p.model.Context, VocabSize: p.vocabulary,
+		TopLogprobs: p.shape.k, TopLogprobsCap: p.limit, CapFlag: p.flag(), Dense: p.shape.dense,
+		Names: p.names, Tokens: proxy.TokenIDs, Batch: true, Scoring: proxy.ScoringList, Stream: true,
+		PrefixCache: p.prefixCache,
+	}
+	if p.salted {
+		caps.Isolation = "cache_salt"
+	} else {
+		caps.Notes = append(caps.Notes, "the server knows no cache_salt: tenants share its prefix cache and could tell by the time what others asked; use vLLM 0.9 or newer")
+	}
+	if p.limit != wholeVocabulary && p.shape.k < proxy.DefaultTopLogprobs && !p.shape.dense {
+		caps.Notes = append(caps.Notes, fmt.Sprintf("rows have only %d log-probs: answers come nearer to those of whole rows with %s %d and top_logprobs: %[3]d", p.shape.k, p.flag(), proxy.DefaultTopLogprobs))
+	}
+	if p.names == 0 && !p.shape.dense {
+		caps.Notes = append(caps.Notes, "the server gives no log-probs by id (logprob_token_ids): what tuning wants and the base does not list is estimated; use a newer vLLM")
+	}
+	if p.prefixCache == "no" {
+		caps.Notes = append(caps.Notes, "the server caches no prefixes: every position is computed from the start; start vLLM with --enable-prefix-caching")
+	}
+	return caps
+}
