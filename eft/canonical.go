@@ -13,8 +13,8 @@ type Scored struct {
 
 // Canonical makes the truncated row of the k best of listed, by log-prob and then by
 // id; whatever else a server listed, such as the token it sampled, is dropped. It
-// sorts listed, and lists fewer than k where there are fewer. Log-probs of −∞ are
-// no listing: such ids are dropped, too.
+// lists fewer than k where there are fewer. Log-probs of −∞ are no listing: such ids
+// are dropped, too. Listed is taken over: its order and what is dropped are lost.
 func Canonical(listed []Scored, k int) Row {
 	listed = slices.DeleteFunc(listed, func(s Scored) bool { return !finite(float64(s.LogProb)) })
 	slices.SortFunc(listed, func(a, b Scored) int {
