@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"time"
 )
 
 // Events reads server-sent events. One goroutine uses it at a time. Invariants:
@@ -22,6 +24,7 @@ type Events struct {
 	first    []byte
 	started  bool // there was an event, so that nobody asks again
 	err      error
+	asked    time.Time // when the next event was
 }
 
 // maxEvent is how large an event may be. A row of 150,000 ids has 45 MB where a server
@@ -48,6 +51,7 @@ func (c *Client) stream(ctx context.Context, path string, in any, untilEOF bool)
 			client: c, op: q.op(), attempt: a, response: response, untilEOF: untilEOF,
 			reader: newEventReader(response.Body, min(maxEvent, c.endpoint.MaxAnswer)),
 		}
+		e.reader.idle = e.idle
 		first, err := e.Next()
 		if err != nil && err != io.EOF {
 			e.Close()
@@ -70,6 +74,7 @@ func (e *Events) Next() ([]byte, error) {
 	if e.err != nil {
 		return nil, e.err
 	}
+	e.asked = time.Now()
 	data, err := e.next()
 	if err == nil {
 		return data, nil
@@ -113,6 +118,22 @@ func (e *Events) next() ([]byte, error) {
 		return nil, e.client.clean(&Error{Fault: Unreachable, Op: e.op, Message: "the stream was cut", Err: io.ErrUnexpectedEOF})
 	}
 	return nil, err
+}
+
+// idle ends the waiting for an event when comments alone came for as long as nothing may.
+// Servers send them to keep a connection, and could do so for ever.
+func (e *Events) idle() error {
+	phase := FirstByte
+	if e.started {
+		phase = Stalling
+	}
+	limit := e.attempt.limit(phase)
+	if time.Since(e.asked) < limit {
+		return nil
+	}
+	late := e.attempt.timedOut(phase)
+	late.Message = fmt.Sprintf("%s: no event within %v, but comments", phase, limit)
+	return late
 }
 
 // told is the error of an event that is named error.

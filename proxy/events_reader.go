@@ -31,6 +31,9 @@ type eventReader struct {
 	bad      bool // the event is named error
 	open     bool // there was any field since the last event
 	end      error
+	// idle is asked behind each line that brings no event closer whether to go on; nil
+	// always does.
+	idle func() error
 }
 
 func newEventReader(in io.Reader, most int64) *eventReader {
@@ -57,8 +60,18 @@ func (r *eventReader) next() (data []byte, bad bool, err error) {
 			return r.data, r.bad, nil
 		default:
 			r.has, r.bad, r.open = false, false, false
+			if err := r.wait(); err != nil {
+				return nil, false, err
+			}
 		}
 	}
+}
+
+func (r *eventReader) wait() error {
+	if r.idle == nil {
+		return nil
+	}
+	return r.idle()
 }
 
 // pending is the data of an event whose end did not come.
@@ -67,7 +80,7 @@ func (r *eventReader) pending() []byte { return r.data }
 func (r *eventReader) field(line []byte) error {
 	name, value, colon := bytes.Cut(line, []byte(":"))
 	if colon && len(name) == 0 {
-		return nil // a comment
+		return r.wait() // a comment
 	}
 	r.open = true
 	value = bytes.TrimPrefix(value, []byte(" "))

@@ -205,6 +205,51 @@ func TestEachPhaseHasItsTime(t *testing.T) {
 	}
 }
 
+// pinging is a body of one event, and then of comments without an end.
+type pinging struct {
+	event string
+	pause time.Duration
+}
+
+func (p *pinging) Read(b []byte) (int, error) {
+	if event := p.event; event != "" {
+		p.event = ""
+		return copy(b, event), nil
+	}
+	time.Sleep(p.pause) // of the bubble's time
+	return copy(b, ": ping\n\n"), nil
+}
+
+func (p *pinging) Close() error { return nil }
+
+func TestCommentsAreNoEvents(t *testing.T) {
+	for _, test := range []struct {
+		name, event string
+		phase       Phase
+		after       time.Duration
+	}{
+		{"in place of the first event", ": ping\n\n", FirstByte, time.Minute},
+		{"behind an event", "data: {}\n\n", Stalling, 30 * time.Second},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, _ := travelling(t, Endpoint{}, func(*http.Request) (*http.Response, error) {
+					header := http.Header{"Content-Type": {"text/event-stream"}}
+					return &http.Response{StatusCode: 200, Header: header, ContentLength: -1, Body: &pinging{test.event, 5 * time.Second}}, nil
+				})
+				began := time.Now()
+				_, err := drainEvents(c.Stream(t.Context(), "/v1/x", nil))
+				if e := asError(t, err); e.Fault != TimedOut || e.Phase != test.phase || !strings.Contains(e.Message, "comments") {
+					t.Errorf("got %v", e)
+				}
+				if took := time.Since(began); took != test.after {
+					t.Errorf("it took %v, want %v", took, test.after)
+				}
+			})
+		})
+	}
+}
+
 func TestTheBreakerLeavesAServerAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fine := answers(200, nil, "{}")
