@@ -25,6 +25,7 @@ func (s *Server) Up() {
 	}
 	s.address = listener.Addr().String()
 	s.URL = "http://" + s.address
+	s.listener = listener
 	s.serving = &http.Server{
 		Handler:     s,
 		ConnContext: s.number,
@@ -37,10 +38,12 @@ func (s *Server) Up() {
 func (s *Server) Down() {
 	s.unhang()
 	s.mu.Lock()
-	serving := s.serving
+	serving, listener := s.serving, s.listener
 	s.serving = nil
 	s.mu.Unlock()
 	if serving != nil {
+		// Not left to the server, which may not have begun to listen yet.
+		_ = listener.Close()
 		_ = serving.Close() // a listener that is closed already is closed
 	}
 }

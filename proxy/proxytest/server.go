@@ -31,6 +31,7 @@ type Server struct {
 	mu          sync.Mutex // guards what follows
 	handler     http.Handler
 	serving     *http.Server // nil while down
+	listener    net.Listener // of serving
 	hung        *hung        // not nil while hanging
 	orders      []*order
 	requests    []Request
