@@ -130,6 +130,12 @@ func (w *watch) doubt() {
 	w.at, w.again = time.Time{}, time.Time{}
 }
 
+func (w *watch) doubted() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.at.IsZero()
+}
+
 // settle returns what is known by a check that began behind all connections that are
 // open now, and waits for one where there was none.
 func (w *watch) settle(ctx context.Context) (known, error) {
@@ -287,7 +293,7 @@ const (
 // judge tells whose the rows are that were asked for behind asked, at the time at, and
 // have come.
 func (w *watch) judge(ctx context.Context, asked known, at time.Time) (verdict, error) {
-	if w.connections.Dials() == asked.count {
+	if w.connections.Dials() == asked.count && !w.doubted() {
 		return proven, nil
 	}
 	now, err := w.settle(ctx)

@@ -256,8 +256,11 @@ func (s *Sequence) trusted(ctx context.Context, ask func(try int) error) error {
 		if asked != nil && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		found, err := s.base.watch.judge(ctx, now, at)
 		var e *Error
+		if errors.As(asked, &e) && e.Fault == Changed {
+			s.base.watch.doubt() // the server has told by itself
+		}
+		found, err := s.base.watch.judge(ctx, now, at)
 		switch {
 		case found == disproved && (s.bound || try == rowTries):
 			s.drop()

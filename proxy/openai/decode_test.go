@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/graft-gateway/graft/eft"
@@ -23,7 +24,7 @@ func scripted(t testing.TB, kind, body string) *server {
 	}))
 	t.Cleanup(listener.Close)
 	vocabulary := eft.NewVocabulary(pieces())
-	s := &server{client: connect(t, listener.URL), vocabulary: vocabulary, naming: newNaming(vocabulary), answers: "m", pin: -1}
+	s := &server{client: connect(t, listener.URL), vocabulary: vocabulary, naming: newNaming(vocabulary), answers: "m", pin: -1, other: new(atomic.Pointer[string])}
 	s.naming.asIDs, s.caps.TopLogprobs = true, 3
 	return s
 }
@@ -204,7 +205,7 @@ func FuzzCompletion(f *testing.F) {
 	f.Add([]byte(answering(`{"tokens":["token_id:35"],"token_logprobs":[-0.5],"top_logprobs":[{"token_id:34":-2.5,"token_id:35":-0.5}]}`)))
 	f.Add([]byte(answering(`{"content":[{"token":"é","logprob":-0.5,"bytes":[195,169],"top_logprobs":[{"token":"é","logprob":-0.5,"token_id":36}]}]}`)))
 	vocabulary := eft.NewVocabulary(pieces())
-	s := &server{client: connect(f, "http://127.0.0.1:1"), vocabulary: vocabulary, naming: newNaming(vocabulary), pin: -1}
+	s := &server{client: connect(f, "http://127.0.0.1:1"), vocabulary: vocabulary, naming: newNaming(vocabulary), pin: -1, other: new(atomic.Pointer[string])}
 	s.naming.asIDs, s.caps.TopLogprobs = true, 3
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var out completion

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/graft-gateway/graft/proxy"
 )
@@ -18,7 +19,7 @@ func (Dialect) Name() string { return "openai" }
 
 // Recognise finds the model, and then tries out everything else.
 func (Dialect) Recognise(ctx context.Context, client *proxy.Client, want proxy.Want) (proxy.Server, error) {
-	s := &server{client: client, vocabulary: want.Vocabulary, pin: -1, cold: 1}
+	s := &server{client: client, vocabulary: want.Vocabulary, pin: -1, cold: 1, other: new(atomic.Pointer[string])}
 	s.caps = proxy.Caps{Dialect: "openai", PrefixCache: "unknown", Scoring: proxy.ScoringSingly}
 	found, err := s.nameModel(ctx, want.Model)
 	if err != nil {

@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -48,5 +49,39 @@ func TestSequencesFollowTheModel(t *testing.T) {
 				generated = append(generated, next)
 			}
 		})
+	}
+}
+
+// Another model may come to answer by the same name, which the list of models does not
+// tell and no new connection shows.
+func TestAModelThatIsExchangedUnderItsName(t *testing.T) {
+	options := openaitest.Options{AsIDs: true, Answers: "tiny-0101"}
+	server, client := start(t, options)
+	base, err := proxy.Connect(t.Context(), proxy.Config{
+		Name: "tiny", Client: client, Dialects: []proxy.Dialect{Dialect{}},
+		Want: proxy.Want{TopLogprobs: 8, Vocabulary: eft.NewVocabulary(pieces())},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	prompt := []eft.Token{3, 1, 4}
+	old := base.Open("ann", prompt)
+	defer old.Close()
+	was := old.Identity()
+	if _, err := old.Rows(t.Context(), nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	options.Answers, options.Pieces = "tiny-0202", pieces()
+	server.Restart(options)
+	young := base.Open("ann", prompt)
+	defer young.Close()
+	rows, err := young.Rows(t.Context(), nil, nil)
+	check(t, append(rows, eft.Row{})[0], err, prompt, 8, base.Caps().Tokens, options)
+	if now := young.Identity(); err != nil || now == was {
+		t.Errorf("the model is %s, and was %s; %v", now, was, err)
+	}
+	var fault *proxy.Error
+	if _, err := old.Rows(t.Context(), []eft.Token{5}, nil); !errors.As(err, &fault) || fault.Fault != proxy.Changed {
+		t.Errorf("a text of the old model goes on with %v", err)
 	}
 }

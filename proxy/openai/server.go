@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"github.com/graft-gateway/graft/eft"
@@ -17,27 +18,32 @@ import (
 const completions = "/v1/completions"
 
 // server is one model of an OpenAI-like server. It does not change once it was
-// recognised.
+// recognised, but for other.
 type server struct {
 	client     *proxy.Client
 	vocabulary *eft.Vocabulary
 	caps       proxy.Caps
 	naming     naming
-	listed     bool        // /v1/models tells the model
-	answers    string      // the model that answers name
-	cut        *cutter     // nil if prompts are ids
-	chatLike   bool        // logprobs: true, top_logprobs: k
-	cold       float64     // the temperature that leaves rows raw
-	pin        eft.Token   // a bias on it makes it the next token and leaves rows raw; −1 for none
-	same       []eft.Token // a text to ask for again
+	listed     bool                    // /v1/models tells the model
+	answers    string                  // the model that answers name
+	other      *atomic.Pointer[string] // the one that did so last, if another; nil for none
+	cut        *cutter                 // nil if prompts are ids
+	chatLike   bool                    // logprobs: true, top_logprobs: k
+	cold       float64                 // the temperature that leaves rows raw
+	pin        eft.Token               // a bias on it makes it the next token and leaves rows raw; −1 for none
+	same       []eft.Token             // a text to ask for again
 }
 
 // Caps returns what was found at recognition.
 func (s *server) Caps() proxy.Caps { return s.caps }
 
 // Identify asks the list of models for what it says of this one; of a server without
-// such a list, the name that it answers by.
+// such a list, the name that it answers by. A list may name the model as before when
+// another one answers by now.
 func (s *server) Identify(ctx context.Context) (string, error) {
+	if other := s.other.Load(); other != nil {
+		return identity(s.caps.Model, listedModel{}, *other), nil
+	}
 	if s.listed {
 		found, err := findModel(ctx, s.client, s.caps.Model)
 		if err != nil {
@@ -109,6 +115,7 @@ func (s *server) check(out *completion, prompt any) error {
 		return s.failed(out.Error)
 	}
 	if s.answers != "" && out.Model != "" && out.Model != s.answers {
+		s.other.Store(&out.Model)
 		e := s.malformed("model %q answered, and %q did at first", out.Model, s.answers)
 		e.Fault = proxy.Changed
 		return e
