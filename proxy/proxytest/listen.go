@@ -23,8 +23,10 @@ func (s *Server) Up() {
 	if err != nil {
 		s.t.Fatalf("proxytest: %v", err)
 	}
-	s.address = listener.Addr().String()
-	s.URL = "http://" + s.address
+	if s.URL == "" { // later it is the same, and others may be reading it
+		s.address = listener.Addr().String()
+		s.URL = "http://" + s.address
+	}
 	s.listener = listener
 	s.serving = &http.Server{
 		Handler:     s,
