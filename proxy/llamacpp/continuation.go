@@ -3,23 +3,29 @@ package llamacpp
 import (
 	"context"
 	"io"
+	"sync"
+	"time"
 
 	"github.com/graft-gateway/graft/eft"
 	"github.com/graft-gateway/graft/proxy"
 )
 
-// continuation reads the base's own greedy tokens. One goroutine uses it at a time.
+// continuation reads the base's own greedy tokens. One goroutine uses it at a time,
+// but for giveWay.
 //
 // Invariants: events is nil once it has ended, and the slot's turn is given back then.
 // count is how many tokens came, all of them in order and without a gap.
 type continuation struct {
 	rows   rows
 	slot   *slot
-	events *proxy.Events
 	prompt []eft.Token
 	limit  int
+
+	mu     sync.Mutex // guards what follows; held while an event is waited for
+	events *proxy.Events
 	count  int
-	err    error // what Next returns from now on
+	read   time.Time // when the last row was
+	err    error     // what Next returns from now on
 }
 
 // turnTokens is how long a stream is in a slot that several texts share: the others wait
@@ -43,7 +49,8 @@ func (t *text) Continue(ctx context.Context, prefix []eft.Token, limit int) (pro
 		t.slot.leave()
 		return nil, err
 	}
-	t.stream = &continuation{rows: t.server.rows, slot: t.slot, events: events, prompt: prefix, limit: limit}
+	t.stream = &continuation{rows: t.server.rows, slot: t.slot, events: events, prompt: prefix, limit: limit, read: time.Now()}
+	t.slot.stream.Store(t.stream)
 	return t.stream, nil
 }
 
@@ -51,12 +58,14 @@ func (t *text) Continue(ctx context.Context, prefix []eft.Token, limit int) (pro
 // without a row, and nothing comes of it before the character is whole; the count of
 // tokens tells then that some are missing, and the continuation ends before them.
 func (c *continuation) Next() (eft.Row, eft.Token, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.err != nil {
 		return eft.Row{}, 0, c.err
 	}
 	row, id, err := c.next()
 	if err == nil {
-		c.count++
+		c.count, c.read = c.count+1, time.Now()
 		return row, id, nil
 	}
 	c.end(err)
@@ -98,7 +107,26 @@ func (c *continuation) next() (eft.Row, eft.Token, error) {
 }
 
 // Close ends the stream at the server.
-func (c *continuation) Close() { c.end(io.EOF) }
+func (c *continuation) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.end(io.EOF)
+}
+
+// idleMost is for how long a stream may be left unread while others wait for its slot.
+const idleMost = 100 * time.Millisecond
+
+// giveWay ends a stream that nobody reads. It is called by who waits for its slot, for
+// whom the stream's own text may be waiting in turn.
+func (c *continuation) giveWay() {
+	if !c.mu.TryLock() {
+		return
+	}
+	defer c.mu.Unlock()
+	if time.Since(c.read) >= idleMost {
+		c.end(io.EOF)
+	}
+}
 
 func (c *continuation) end(err error) {
 	if c.events == nil {
@@ -106,5 +134,6 @@ func (c *continuation) end(err error) {
 	}
 	c.events.Close()
 	c.events, c.err = nil, err
+	c.slot.stream.Store(nil)
 	c.slot.leave()
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/graft-gateway/graft/eft"
 )
@@ -13,9 +15,10 @@ import (
 //
 // Invariants: a slot's turn is held by at most one request; lessees counts the texts
 // that have the slot and are not closed; tokens are what the slot was last told to
-// evaluate and tenant is for whom; mixed stays true once two tenants were seen.
+// evaluate and tenant is for whom; mixed stays true once two tenants were seen; nobody
+// waits for long for a turn whose holder asks the server nothing.
 //
-// mu guards everything but the turns.
+// mu guards everything but the turns and their streams.
 type pool struct {
 	mu     sync.Mutex
 	slots  []*slot
@@ -27,7 +30,8 @@ type pool struct {
 
 type slot struct {
 	id      int
-	turn    chan struct{} // one token: who has it may ask
+	turn    chan struct{}                // one token: who has it may ask
+	stream  atomic.Pointer[continuation] // that has the turn; nil where no stream has it
 	lessees int
 	used    uint64 // the pool's clock at the last request
 	tenant  string
@@ -107,13 +111,27 @@ func (p *pool) release(s *slot) {
 	s.lessees--
 }
 
-// enter waits for the slot's turn; the server would only queue what comes in between.
+// enter waits for the slot's turn; the server would only queue what comes in between. A
+// stream that is not read must give way: texts can wait for each other elsewhere, too.
 func (s *slot) enter(ctx context.Context) error {
 	select {
 	case s.turn <- struct{}{}:
 		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	default:
+	}
+	look := time.NewTicker(idleMost / 2)
+	defer look.Stop()
+	for {
+		select {
+		case s.turn <- struct{}{}:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-look.C:
+			if stream := s.stream.Load(); stream != nil {
+				stream.giveWay()
+			}
+		}
 	}
 }
 

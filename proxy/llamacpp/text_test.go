@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/graft-gateway/graft/eft"
 	"github.com/graft-gateway/graft/proxy"
@@ -181,6 +182,33 @@ func TestStreamsOfASharedSlotAreShort(t *testing.T) {
 	follow(t, a, fakePrompt, 50)
 	if asked := f.requests(); asked[0].Predict != turnTokens || asked[1].Predict != 50 {
 		t.Errorf("streams of %d and %d tokens, want %d beside another text and 50 alone", asked[0].Predict, asked[1].Predict, turnTokens)
+	}
+}
+
+func TestAStreamThatIsNotReadGivesWay(t *testing.T) {
+	f, url := newFake(t)
+	f.props["total_slots"] = 1
+	s := f.connect(t, url, 5)
+	idle, waiting := s.Begin("t"), s.Begin("t")
+	defer idle.Close()
+	defer waiting.Close()
+	prefix := tokens(4, fakeA)
+	stream, err := idle.Continue(t.Context(), prefix, 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	rows, err := waiting.Rows(ctx, prefix, nil)
+	if err != nil || !same(rows[0], f.truth(prefix, 5)) {
+		t.Fatalf("%v, want the row that waited for the slot of a stream that nobody reads", err)
+	}
+	if _, _, err := stream.Next(); err != io.EOF {
+		t.Errorf("%v, want the stream's end", err)
+	}
+	stream.Close()
+	if rows, err := idle.Rows(ctx, prefix, nil); err != nil || !same(rows[0], f.truth(prefix, 5)) {
+		t.Errorf("%v, want the row behind the stream", err)
 	}
 }
 
