@@ -48,7 +48,7 @@ var house = map[string]struct {
 	"gateway/cli":                 {[]string{"eft", "eft/decode", "gateway", "gateway/doctor", "gateway/openai", "gateway/store", "gateway/store/redistest", "proxy", "proxy/llamacpp", "proxy/openai", "proxy/rowcache", "proxy/sglang", "proxy/vllm", "models", "models/onnx", "models/onnx/onnxtest", "models/tokenizer", "models/chattemplate", "models/demo", "models/hub", "models/hub/hubtest"}, "the only room that imports everything"},
 	"deploy":                      {nil, "files that others run, and their tests"},
 	"deploy/onnxruntime":          {nil, "an installer and its test"},
-	"e2e":                         {[]string{"gateway/store/redistest", "models/demo", "models/hub/hubtest", "proxy/proxytest", "proxy/llamacpp/llamacpptest", "proxy/sglang/sglangtest", "proxy/openai/openaitest"}, "stories see what users see, the questions, a Hub to pull from, and base servers to break"},
+	"e2e":                         {[]string{"eft", "gateway/store/redistest", "models/demo", "models/hub/hubtest", "proxy/proxytest", "proxy/llamacpp/llamacpptest", "proxy/sglang/sglangtest", "proxy/openai/openaitest"}, "stories see what users see, the questions, a Hub to pull from, and base servers to break, whose models are functions of tokens"},
 }
 
 type listed struct {
