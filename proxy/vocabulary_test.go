@@ -68,7 +68,7 @@ func TestVocabulariesAreComparedByIDs(t *testing.T) {
 		"two bytes swapped":             {swapped(words(n), 'e', 'o'), `id 101 is "ao" there and "ae" here`, ""},
 		"quite another":                 {words2(n), `the server's vocabulary is another one: `, ""},
 		"an id that we lack":            {withID(bytewise(words(n)), 9999), `has id 9999 there, which the routes' vocabulary lacks`, ""},
-		"other ids for text":            {withID(bytewise(words(n)), 'z'), `token 0 of "The quick brown fox jumps over the lazy dog." is id 122 ("z") there and id 84 ("T") here`, ""},
+		"other ids for text":            {withID(bytewise(words(n)), 'z'), `is id 122 ("z") there and id `, ""},
 		"cannot tokenize":               {silent(bytewise(words(n)), true, false), "", ""},
 		"cannot detokenize":             {silent(bytewise(words(n)), false, true), "", "compared by 23 texts only"},
 		"can do neither":                {silent(bytewise(words(n)), true, true), "", "is not proven"},
