@@ -143,7 +143,9 @@ func (table *faultTable) open(t *testing.T, settings string) {
 	table.front = configured(t, "bases:\n"+bases.String()+pair+"routes:\n"+routes.String()+"cache: {memory: 0}\n")
 }
 
-// learn gets the answers without faults, from gateways that have the models in process.
+// learn looks for a question that the models answer differently, so that no cell could
+// take one's tokens for the other's, and keeps the answers, of gateways that have the
+// models in process.
 func (table *faultTable) learn(t *testing.T) {
 	t.Helper()
 	inside := configured(t, `
@@ -151,21 +153,38 @@ bases: {right: {folder: embedded:base, top_logprobs: 20}, other: {folder: embedd
 experts: {chat: {tuned: embedded:small-chat, untuned: embedded:small}}
 routes: {right: {base: right, experts: {chat: 1}}, other: {base: other, experts: {chat: 1}}}
 `)
-	for name, where := range map[string]struct{ url, route string }{
-		"mixed right": {inside.url, "right"}, "mixed other": {inside.url, "other"},
-		"through right": {shared.url, "demo-base"}, "through other": {table.models.urls[otherWeights], "demo-base"},
-	} {
-		for _, streamed := range []bool{false, true} {
-			for _, low := range []bool{false, true} {
-				q := table.question(where.route, streamed, low && strings.HasPrefix(name, "mixed"))
-				seen := look(t.Context(), where.url, q)
-				if !seen.finished || len(seen.ids) < 8 {
+	for _, q := range questions(t, "held-out", "fact")[:100] {
+		table.prompt = tokenizeChat(t, q.Question)
+		for _, low := range []bool{false, true} {
+			for name, where := range map[string]struct{ url, route string }{
+				"mixed right": {inside.url, "right"}, "mixed other": {inside.url, "other"},
+				"through right": {shared.url, "demo-base"}, "through other": {table.models.urls[otherWeights], "demo-base"},
+			} {
+				seen := look(t.Context(), where.url, table.question(where.route, true, low && strings.HasPrefix(name, "mixed")))
+				if !seen.finished || seen.failure != "" {
 					t.Fatalf("%s without faults: %+v", name, seen)
 				}
 				table.answers[answerKey(name, low)] = seen
 			}
 		}
+		if table.telling() {
+			return
+		}
 	}
+	t.Fatal("no question has long answers that differ from model to model")
+}
+
+// telling says whether the answers are long enough to be broken, and told apart.
+func (table *faultTable) telling() bool {
+	for _, how := range []string{"mixed ", "through "} {
+		for _, low := range []bool{false, true} {
+			right, other := table.answers[answerKey(how+"right", low)].ids, table.answers[answerKey(how+"other", low)].ids
+			if len(right) < 8 || len(other) < 8 || slices.Equal(right, other) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func answerKey(name string, low bool) string { return fmt.Sprint(name, low) }
