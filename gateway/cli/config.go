@@ -6,9 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
+	"reflect"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/dustin/go-humanize"
 	"github.com/goccy/go-yaml"
@@ -124,9 +128,12 @@ func loadConfig(path string) (Config, error) {
 		name = path
 	}
 	config := Config{}
+	if err := checkShape(data); err != nil {
+		return Config{}, fmt.Errorf("%s: %w", name, excerpt(err))
+	}
 	decoder := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict())
 	if err := decoder.Decode(&config); err != nil && !errors.Is(err, io.EOF) {
-		return Config{}, fmt.Errorf("%s: %s", name, yaml.FormatError(err, false, true))
+		return Config{}, fmt.Errorf("%s: %w", name, excerpt(err))
 	}
 	if config.Listen == "" {
 		config.Listen = "127.0.0.1:8080"
@@ -146,6 +153,9 @@ func (c *Config) check() error {
 	if len(c.Routes.names) == 0 {
 		return errors.New("routes: there are none; a route is what clients call as a model")
 	}
+	if err := checkVariable("keys_env", c.KeysEnv); err != nil {
+		return err
+	}
 	if l := c.Limits; l.Body < 0 || l.Running < 0 || l.Waiting < 0 || l.Patience < 0 || l.Grace < 0 {
 		return errors.New("limits: none may be negative")
 	}
@@ -158,11 +168,18 @@ func (c *Config) check() error {
 		return fmt.Errorf("cache: %w", err)
 	}
 	for _, name := range c.Experts.names {
-		if e := c.Experts.values[name]; e.Tuned == "" || e.Untuned == "" {
+		e := c.Experts.values[name]
+		if e.Tuned == "" || e.Untuned == "" {
 			return fmt.Errorf("experts.%s: needs tuned and untuned, each a model folder or embedded:NAME", name)
+		}
+		if err := e.Runtime.check(); err != nil {
+			return fmt.Errorf("experts.%s: %w", name, err)
 		}
 	}
 	for _, name := range c.Routes.names {
+		if name == "" || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			return fmt.Errorf("routes: the name %q is empty or holds what cannot be printed", name)
+		}
 		if err := c.checkRoute(c.Routes.values[name]); err != nil {
 			return fmt.Errorf("routes.%s: %w", name, err)
 		}
@@ -180,10 +197,16 @@ func (c *Config) checkRoute(r RouteConfig) error {
 	if err := (eft.Mix{Tail: r.Tail}).Validate(); err != nil {
 		return err
 	}
+	if c.Bases.values[r.Base].remote() && len(r.Experts.names) == 0 {
+		return r.checkPassThrough()
+	}
+	if l := r.Logprobs; l.Chat < -1 || l.Completions < -1 {
+		return errors.New("logprobs: chat and completions must each be -1 (the whole vocabulary), 0 (20) or more")
+	}
 	bounds := r.Bounds.orDefault()
 	for knob, b := range map[string][2]float64{"strength": bounds.Strength, "experts": bounds.Weight, "base": bounds.Base} {
-		if !(b[0] >= 0 && b[0] <= b[1]) {
-			return fmt.Errorf("bounds.%s: [%v, %v] must be two numbers, 0 or more, the smaller first", knob, b[0], b[1])
+		if !(b[0] >= 0 && b[0] <= b[1] && b[1] <= math.MaxFloat64) {
+			return fmt.Errorf("bounds.%s: [%v, %v] must be two finite numbers, 0 or more, the smaller first", knob, b[0], b[1])
 		}
 	}
 	for _, name := range r.Experts.names {
@@ -192,6 +215,44 @@ func (c *Config) checkRoute(r RouteConfig) error {
 		}
 		if w := r.Experts.values[name]; !(w >= bounds.Weight[0] && w <= bounds.Weight[1]) {
 			return fmt.Errorf("experts.%s: weight %v is out of the route's bounds %v … %v", name, w, bounds.Weight[0], bounds.Weight[1])
+		}
+	}
+	return nil
+}
+
+// checkPassThrough finds what means nothing on a route whose requests go to the base's
+// server as they are.
+func (r RouteConfig) checkPassThrough() error {
+	for _, has := range []struct {
+		key string
+		set bool
+	}{{"bounds", r.Bounds != (Bounds{})}, {"prompt", r.Prompt != (Prompt{})}, {"tail", r.Tail != ""}, {"logprobs", r.Logprobs.Chat != 0 || r.Logprobs.Completions != 0}} {
+		if has.set {
+			return fmt.Errorf("%s means nothing here: the route has no experts, and what its base's server answers is passed on as it is; leave it out, or add experts", has.key)
+		}
+	}
+	return nil
+}
+
+// check finds what no model can be run with.
+func (r Runtime) check() error {
+	switch {
+	case r.Context < 0 || r.Context == 1:
+		return fmt.Errorf("context %d: must be 2 tokens or more; 0 is the model's own", r.Context)
+	case r.Device < 0 || r.Threads < 0:
+		return fmt.Errorf("device %d, threads %d: neither can be negative", r.Device, r.Threads)
+	case !slices.Contains([]onnx.Provider{"", "auto", "cuda", "tensorrt", "cpu"}, r.Provider):
+		return fmt.Errorf("provider %q is unknown: use auto, cuda, tensorrt or cpu", r.Provider)
+	}
+	return nil
+}
+
+// checkVariable refuses what is no name of a variable, unseen: it may be the secret.
+func checkVariable(key, name string) error {
+	for i, c := range []byte(name) {
+		letter := c == '_' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
+		if !letter && (i == 0 || c < '0' || c > '9') {
+			return fmt.Errorf("%s wants the name of an environment variable (letters, digits and _), and not what is in it", key)
 		}
 	}
 	return nil
@@ -212,6 +273,8 @@ type ordered[T any] struct {
 	names  []string
 	values map[string]T
 }
+
+func (ordered[T]) entry() reflect.Type { return reflect.TypeFor[T]() }
 
 // UnmarshalYAML decodes the entries as strictly as the file.
 func (o *ordered[T]) UnmarshalYAML(decode func(any) error) error {

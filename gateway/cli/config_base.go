@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -65,8 +66,9 @@ func (b BaseModel) check() error {
 		return fmt.Errorf("top_logprobs %d: must be -1 (the whole vocabulary), 0 (of a server up to %d) or more", b.TopLogprobs, proxy.DefaultTopLogprobs)
 	case b.named() < 0:
 		return fmt.Errorf("named %d: must be 0 or more", b.named())
-	case b.URL == "":
-		return nil
+	}
+	if err := b.Runtime.check(); err != nil || b.URL == "" {
+		return err
 	}
 	return b.BaseServer.check()
 }
@@ -80,6 +82,14 @@ func (s BaseServer) check() error {
 		return errors.New("retries cannot be negative")
 	case (s.TLS.Cert == "") != (s.TLS.Key == ""):
 		return errors.New("tls: cert and key belong together")
+	case s.TLS.Insecure && (s.TLS.CA != "" || s.TLS.ServerName != ""):
+		return errors.New("tls: insecure believes any certificate, so ca and server_name would not be looked at: leave out one or the other")
+	}
+	if u, err := url.Parse(s.URL); err == nil && (u.RawQuery != "" || u.Fragment != "") { // which may hold a key
+		return errors.New("url: a query or fragment means nothing here, want http://HOST:PORT/v1; put the server's key into a variable, and name that as api_key_env")
+	}
+	if err := checkVariable("api_key_env", s.APIKeyEnv); err != nil {
+		return err
 	}
 	if _, err := s.dialects(); err != nil {
 		return err

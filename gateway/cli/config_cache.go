@@ -40,8 +40,10 @@ func (c Cache) secretEnv() string {
 
 // check finds what cannot be meant, and variables that are not set.
 func (c Cache) check() error {
-	if c.memory() < 0 {
-		return errors.New("memory cannot be negative")
+	for key, name := range map[string]string{"password_env": c.PasswordEnv, "secret_env": c.SecretEnv} {
+		if err := checkVariable(key, name); err != nil {
+			return err
+		}
 	}
 	if c.Redis == "" {
 		if c.PasswordEnv != "" || c.SecretEnv != "" {
