@@ -31,7 +31,7 @@ func (p *probe) choose(want int) error {
 	if k < 1 {
 		return fmt.Errorf("the server gives no log-probs: start it with %s %d", p.flag(), proxy.DefaultTopLogprobs)
 	}
-	p.shape = shape{k: k, ask: k, vocabulary: p.vocabulary}
+	p.shape = shape{k: k, ask: k, vocabulary: p.vocabulary, sparse: p.graft}
 	if p.vocabulary > 0 && k >= p.vocabulary {
 		p.shape.k, p.shape.dense, p.shape.ask = p.vocabulary, true, p.vocabulary
 		if p.limit == wholeVocabulary {
@@ -74,14 +74,24 @@ func (p *probe) caps() proxy.Caps {
 	} else {
 		caps.Notes = append(caps.Notes, "the server knows no cache_salt: tenants share its prefix cache and could tell by the time what others asked; use vLLM 0.9 or newer")
 	}
-	if p.limit != wholeVocabulary && p.shape.k < proxy.DefaultTopLogprobs && !p.shape.dense {
-		caps.Notes = append(caps.Notes, fmt.Sprintf("rows have only %d log-probs: answers come nearer to those of whole rows with %s %d and top_logprobs: %[3]d", p.shape.k, p.flag(), proxy.DefaultTopLogprobs))
-	}
 	if p.names == 0 && !p.shape.dense {
-		caps.Notes = append(caps.Notes, "the server gives no log-probs by id (logprob_token_ids): what tuning wants and the base does not list is estimated; use a newer vLLM")
+		caps.Notes = append(caps.Notes, p.withoutNames())
 	}
 	if p.prefixCache == "no" {
 		caps.Notes = append(caps.Notes, "the server caches no prefixes: every position is computed from the start; start vLLM with --enable-prefix-caching")
 	}
 	return caps
+}
+
+// withoutNames says why names are not used. What it says of model runners is how vLLM 0.32
+// chooses (VllmConfig.use_v2_model_runner) and what their samplers do.
+func (p *probe) withoutNames() string {
+	const without = "; what tuning wants and the base does not list is estimated"
+	switch p.hazard {
+	case spoiling:
+		return "log-probs by id (logprob_token_ids) are not used, because they spoil the log-probs of every request that this server computes beside them, other clients' too: vLLM's V1 model runner does that, its V2 model runner does not; use vLLM 0.32 or newer on GPUs with Triton installed and VLLM_USE_V2_MODEL_RUNNER not 0, and look in its log for what makes it use V1 (builds for processors need a Triton with a backend for them)" + without
+	case unproven:
+		return "log-probs by id (logprob_token_ids) are not used, because it could not be proven that they leave the rows of other requests alone: no stream of the server was still under way when they were answered; let no proxy hold its streams back, and try again when it is less busy" + without
+	}
+	return "the server gives no log-probs by id (logprob_token_ids): use a newer vLLM" + without
 }

@@ -1,6 +1,7 @@
 package vllm
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 
@@ -11,9 +12,12 @@ import (
 // Continuation reads a stream. An event may carry no token or several, and usage may
 // come in an event of its own.
 //
-// Invariant: tokens handed out, tokens in ready and left add up to the limit.
+// Invariants: tokens handed out, tokens in ready and left add up to the limit; prefix is
+// that of the next row.
 type Continuation struct {
-	server *Server
+	text   *Text
+	ctx    context.Context // the stream's
+	prefix []eft.Token
 	events *proxy.Events
 	ready  []position
 	left   int
@@ -29,11 +33,29 @@ func (c *Continuation) Next() (eft.Row, eft.Token, error) {
 	}
 	p := c.ready[0]
 	c.ready = c.ready[1:]
-	row, err := c.server.shape.row(p.listed)
+	row, err := c.row(p.listed)
 	if err != nil {
-		return eft.Row{}, 0, c.malformed("%v", err)
+		return eft.Row{}, 0, err
 	}
+	c.prefix = append(c.prefix, p.token)
 	return row, p.token, nil
+}
+
+// row makes a row. One that is short is asked for alone: the stream goes on, since its
+// tokens are right.
+func (c *Continuation) row(listed []eft.Scored) (eft.Row, error) {
+	if c.text.server.shape.short(listed) != nil {
+		rows, err := c.text.Rows(c.ctx, c.prefix, nil)
+		if err != nil {
+			return eft.Row{}, err
+		}
+		return rows[0], nil
+	}
+	row, err := c.text.server.shape.row(listed)
+	if err != nil {
+		return eft.Row{}, c.malformed("%v", err)
+	}
+	return row, nil
 }
 
 // Close stops the server's work.
@@ -68,12 +90,12 @@ func (c *Continuation) read() error {
 		case "length", "stop":
 			c.finish = choice.finish
 		default:
-			return c.server.fault("POST "+completions, proxy.Failed, 0, "the server ended the stream: "+choice.finish)
+			return c.text.server.fault("POST "+completions, proxy.Failed, 0, "the server ended the stream: "+choice.finish)
 		}
 	}
 	return nil
 }
 
 func (c *Continuation) malformed(format string, args ...any) error {
-	return c.server.client.Malformed("POST "+completions, format, args...)
+	return c.text.server.client.Malformed("POST "+completions, format, args...)
 }

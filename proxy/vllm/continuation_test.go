@@ -50,7 +50,7 @@ func TestStreams(t *testing.T) {
 		"tokens behind the end":        {tokens(`"length"`, 1) + tokens(`"length"`, 2) + done, []eft.Token{1}, proxy.Malformed, 0},
 		"another choice":               {tokens("null", 1) + strings.Replace(tokens("null", 2), `"index":0`, `"index":1`, 1) + done, []eft.Token{1}, proxy.Malformed, 0},
 		"half an event":                {tokens("null", 1) + event(`{"choices":[{"index"`) + done, []eft.Token{1}, proxy.Malformed, 0},
-		"a row that lacks entries":     {tokens("null", 1) + event(`{"choices":[{"index":0,"logprobs":{"tokens":["token_id:2"],"top_logprobs":[{}]}}]}`) + done, []eft.Token{1}, proxy.Malformed, 0},
+		"a row with an id twice":       {tokens("null", 1) + event(`{"choices":[{"index":0,"logprobs":{"tokens":["token_id:2"],"top_logprobs":[{"token_id:2":-1,"token_id:2":-1}]}}]}`) + done, []eft.Token{1}, proxy.Malformed, 0},
 		"cut":                          {tokens("null", 1), []eft.Token{1}, proxy.Unreachable, 0},
 		"an error":                     {tokens("null", 1) + event(`{"error":{"message":"no room","type":"BadRequestError","code":400}}`) + done, []eft.Token{1}, proxy.Refused, 400},
 		"an error without a code":      {tokens("null", 1) + event(`{"error":"EngineCore died"}`) + done, []eft.Token{1}, proxy.Failed, 0},

@@ -15,8 +15,8 @@ type Dialect struct{}
 // Name is vllm.
 func (Dialect) Name() string { return "vllm" }
 
-// Recognise asks for the models and then, by four small completions or five, what
-// the server can do.
+// Recognise asks for the models and then, by some small completions and two streams of 16
+// tokens, what the server can do.
 func (Dialect) Recognise(ctx context.Context, client *proxy.Client, want proxy.Want) (proxy.Server, error) {
 	list, err := getModels(ctx, client)
 	if err != nil {

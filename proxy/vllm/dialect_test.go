@@ -43,7 +43,7 @@ func TestOlderServersAreUnderstood(t *testing.T) {
 		s := &script{models: fmt.Sprintf(oneModel, 5), version: `{"version":"0.8.5"}`, answer: older(20, refusal)}
 		caps := recognise(t, s.start(t), proxy.Want{}).Caps()
 		if caps.TopLogprobs != 20 || caps.TopLogprobsCap != 20 || caps.VocabSize != 0 || caps.Names != 0 || caps.Isolation != "" ||
-			caps.PrefixCache != "unknown" || caps.Version != "0.8.5" || len(caps.Notes) != 3 {
+			caps.PrefixCache != "unknown" || caps.Version != "0.8.5" || len(caps.Notes) != 2 {
 			t.Errorf("%s: %+v", refusal, caps)
 		}
 		if _, err := (Dialect{}).Recognise(t.Context(), client(t, s.start(t)), proxy.Want{TopLogprobs: -1}); err == nil || !strings.Contains(err.Error(), "at most 20") {

@@ -16,8 +16,6 @@ import (
 const (
 	// tooMany is a number of log-probs that no vocabulary has.
 	tooMany = 1 << 30
-	// namesAsked is more than the 128 names that vLLM takes.
-	namesAsked = 256
 	// shortPrompts is how many prompts of one token a probe has.
 	shortPrompts = 8
 	// longPrompt fills two of the largest blocks that vLLM caches (128 tokens on a
@@ -50,6 +48,7 @@ type probe struct {
 	limit       int // most log-probs, −1 for no limit
 	vocabulary  int // 0 if the server does not tell
 	names       int
+	hazard      hazard // why names is 0 nevertheless
 	salted      bool
 	prefixCache string
 }
@@ -107,13 +106,19 @@ func (p *probe) findLimit(ctx context.Context) error {
 }
 
 // ask asks for log-probs behind one prompt and returns what was listed, or why the
-// server refused.
+// server refused. The number listed may be that of the vocabulary, which is not known
+// yet: only padding tells a row that is short.
 func (p *probe) ask(ctx context.Context, logprobs int) (listed []eft.Scored, refused string, err error) {
-	positions, _, err := complete(ctx, p.client, newRequest(p.model.ID, p.prompts[:1], logprobs))
+	lists, _, err := completeRows(ctx, p.client, newRequest(p.model.ID, p.prompts[:1], logprobs), func(listed []eft.Scored) error {
+		if padded(listed) {
+			return errPadded
+		}
+		return nil
+	})
 	if refused, err := refusal(err); refused != "" || err != nil {
 		return nil, refused, err
 	}
-	return positions[0][0].listed, "", nil
+	return lists[0], "", nil
 }
 
 // refusal tells a request that the server finds wrong, with what it says of it, from
@@ -130,27 +135,27 @@ func refusal(err error) (string, error) {
 // model itself. The long prompt comes twice, which shows whether it was cached. Few
 // log-probs a row are enough for it, and cheap.
 func (p *probe) checkRows(ctx context.Context) error {
-	few := shape{k: min(p.shape.k, fewLogprobs), vocabulary: p.vocabulary}
-	positions, _, err := complete(ctx, p.client, newRequest(p.model.ID, p.prompts, few.k))
+	few := shape{k: min(p.shape.k, fewLogprobs), vocabulary: p.vocabulary, sparse: p.graft}
+	lists, _, err := completeRows(ctx, p.client, newRequest(p.model.ID, p.prompts, few.k), few.short)
 	if err != nil {
 		return err
 	}
-	for _, position := range positions {
-		if err := p.check(few, position[0].listed); err != nil {
+	for _, listed := range lists {
+		if err := p.check(few, listed); err != nil {
 			return err
 		}
 	}
 	last := len(p.prompts) - 1
 	again := newRequest(p.model.ID, p.prompts[last:], few.k)
-	biased := p.unlikely(positions[last][0].listed)
+	biased := p.unlikely(lists[last])
 	if !p.graft {
 		again.Bias = map[eft.Token]float64{biased: probeBias}
 	}
-	repeated, usage, err := complete(ctx, p.client, again)
+	repeated, usage, err := completeRows(ctx, p.client, again, few.short)
 	if err != nil {
 		return err
 	}
-	if !p.graft && best(repeated[0][0].listed).ID == biased {
+	if !p.graft && best(repeated[0]).ID == biased {
 		return errors.New("the server's log-probs are those behind penalties, bias and filters: start vLLM with --logprobs-mode raw_logprobs (the default), version 0.8 or newer with its V1 engine")
 	}
 	p.prefixCache = "unknown"
@@ -213,43 +218,6 @@ func (p *probe) unlikely(listed []eft.Scored) eft.Token {
 		}
 	}
 	return least.ID
-}
-
-// findNames asks for more names than vLLM takes. Servers that do not know the field
-// ignore it or refuse the request.
-func (p *probe) findNames(ctx context.Context) error {
-	in := newRequest(p.model.ID, p.prompts[:1], 0)
-	in.Names = make([]eft.Token, namesAsked)
-	if p.vocabulary > 0 {
-		in.Names = in.Names[:min(namesAsked, p.vocabulary)]
-	}
-	for i := range in.Names {
-		in.Names[i] = eft.Token(i)
-	}
-	for range 2 {
-		positions, _, err := complete(ctx, p.client, in)
-		refused, err := refusal(err)
-		if err != nil {
-			return err
-		}
-		if refused == "" {
-			if len(positions[0][0].listed) >= len(in.Names) {
-				p.names = len(in.Names)
-			}
-			return nil
-		}
-		m := refusedCap.FindStringSubmatch(refused)
-		if m == nil {
-			return nil
-		}
-		// What the refusal promises is tried.
-		n, err := strconv.Atoi(m[1])
-		if err != nil || n < 1 || n >= len(in.Names) {
-			return nil
-		}
-		in.Names = in.Names[:n]
-	}
-	return nil
 }
 
 // findSalt sends an empty salt: a server that knows salts refuses it.

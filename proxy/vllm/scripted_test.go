@@ -139,6 +139,12 @@ func TestRowsAreCanonical(t *testing.T) {
 		"nothing listed at minus infinity": {shape{k: 3, ask: 3},
 			`{"token_id:2":-0.0,"token_id:5":-9999.0,"token_id:4":-9999}`,
 			eft.Row{IDs: []eft.Token{2}, LogProbs: []float32{0}, Best: 1}},
+		"the k that are possible": {shape{k: 3, ask: 3, vocabulary: 9, sparse: true},
+			`{"token_id:2":-0.5,"token_id:5":-0.9327521}`,
+			eft.Row{IDs: []eft.Token{2, 5}, LogProbs: []float32{-0.5, -0.9327521}, Best: 2}},
+		"the sampled token and padding, where one is asked for": {shape{k: 1, ask: 1, vocabulary: 9},
+			`{"token_id:2":-0.5,"token_id:0":-9999.0}`,
+			eft.Row{IDs: []eft.Token{2}, LogProbs: []float32{-0.5}, Best: 1}},
 		"small vocabularies have no k": {shape{k: 3, ask: 3, vocabulary: 2},
 			`{"token_id:0":-0.5,"token_id:1":-1}`,
 			eft.Row{IDs: []eft.Token{0, 1}, LogProbs: []float32{-0.5, -1}, Best: 2}},
@@ -148,7 +154,7 @@ func TestRowsAreCanonical(t *testing.T) {
 		"whole": {shape{k: 3, ask: -1, vocabulary: 3, dense: true},
 			`{"token_id:2":-0.25,"token_id:0":-1.5,"token_id:1":-9999.0}`,
 			eft.Row{Scores: []float32{-1.5, inf, -0.25}}},
-		"whole but for what is impossible": {shape{k: 3, ask: -1, vocabulary: 3, dense: true},
+		"whole but for what is impossible": {shape{k: 3, ask: -1, vocabulary: 3, dense: true, sparse: true},
 			`{"token_id:2":-0.0}`,
 			eft.Row{Scores: []float32{inf, inf, 0}}},
 		"escaped and spaced": {shape{k: 1, ask: 1},
@@ -172,6 +178,7 @@ func TestRowsAreCanonical(t *testing.T) {
 func TestDenseRowsWithHolesThatMatterAreMalformed(t *testing.T) {
 	for name, top := range map[string]string{
 		"a hole":               `{"token_id:0":-0.5,"token_id:1":-2}`,
+		"a hole, sure of one":  `{"token_id:1":-0.00002,"token_id:0":-9999}`,
 		"an id beyond the end": `{"token_id:0":-0.5,"token_id:1":-2,"token_id:3":-2}`,
 		"an id twice":          `{"token_id:0":-0.5,"token_id:1":-2,"token_id:1":-2}`,
 	} {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/graft-gateway/graft/eft"
 	"github.com/graft-gateway/graft/proxy"
@@ -139,4 +140,51 @@ func complete(ctx context.Context, client *proxy.Client, in request) ([][]positi
 		}
 	}
 	return positions, out.usage, nil
+}
+
+const (
+	// shortTries is how often rows that come short are asked for.
+	shortTries = 4
+	// shortPause is before the second try; each further one waits twice as long. A step of
+	// a large model takes some 30 ms.
+	shortPause = 20 * time.Millisecond
+)
+
+// completeRows completes prompts by one token each and returns what is listed for it. What
+// is short is asked for again: whoever asks vLLM's V1 model runner for log-probs by id
+// takes those of all requests that are computed in the same step.
+func completeRows(ctx context.Context, client *proxy.Client, in request, short func([]eft.Scored) error) ([][]eft.Scored, usage, error) {
+	lists := make([][]eft.Scored, len(in.Prompt))
+	left := make([]int, len(lists)) // prompts of in, by their places in lists
+	for i := range left {
+		left[i] = i
+	}
+	for try, pause := 1, shortPause; ; try, pause = try+1, 2*pause {
+		positions, usage, err := complete(ctx, client, in)
+		if err != nil {
+			return nil, usage, err
+		}
+		var lacks error
+		var prompts [][]eft.Token
+		again := left[:0]
+		for i, at := range left {
+			if err := short(positions[i][0].listed); err != nil {
+				lacks, again, prompts = err, append(again, at), append(prompts, in.Prompt[i])
+				continue
+			}
+			lists[at] = positions[i][0].listed
+		}
+		switch {
+		case lacks == nil:
+			return lists, usage, nil
+		case try == shortTries:
+			return nil, usage, client.Malformed("POST "+completions, "%v, %d times in a row; another client may ask this server for log-probs by id, which spoils those of others in vLLM's V1 model runner", lacks, try)
+		}
+		left, in.Prompt = again, prompts
+		select {
+		case <-ctx.Done():
+			return nil, usage, ctx.Err()
+		case <-time.After(pause):
+		}
+	}
 }

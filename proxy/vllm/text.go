@@ -29,12 +29,12 @@ func (t *Text) Rows(ctx context.Context, prefix, path []eft.Token) ([]eft.Row, e
 	for part := range slices.Chunk(prompts, promptsPerRequest) {
 		in := newRequest(t.server.caps.Model, part, t.server.shape.ask)
 		in.Salt = t.salt
-		positions, _, err := complete(ctx, t.server.client, in)
+		lists, _, err := completeRows(ctx, t.server.client, in, t.server.shape.short)
 		if err != nil {
 			return nil, err
 		}
-		for _, p := range positions {
-			row, err := t.server.shape.row(p[0].listed)
+		for _, listed := range lists {
+			row, err := t.server.shape.row(listed)
 			if err != nil {
 				return nil, t.server.client.Malformed("POST "+completions, "%v", err)
 			}
@@ -152,5 +152,5 @@ func (t *Text) Continue(ctx context.Context, prefix []eft.Token, limit int) (pro
 	if err != nil {
 		return nil, err
 	}
-	return &Continuation{server: t.server, events: events, left: limit}, nil
+	return &Continuation{text: t, ctx: ctx, prefix: slices.Clone(prefix), events: events, left: limit}, nil
 }
