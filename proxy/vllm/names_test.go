@@ -185,7 +185,7 @@ func TestTextsSideBySide(t *testing.T) {
 			server := recognise(t, url, proxy.Want{TopLogprobs: 5})
 			probed := e.spoiltRows()
 			if c.others {
-				defer askBeside(t, url)()
+				defer askBeside(t, url, "m")()
 			}
 			refused := sideBySide(t, server, func(text int) []eft.Token { return []eft.Token{eft.Token(text), 9} }, checkEngine)
 			spoilt := e.spoiltRows() - probed
@@ -198,20 +198,20 @@ func TestTextsSideBySide(t *testing.T) {
 }
 
 // askBeside asks for names every few steps until it is ended.
-func askBeside(t *testing.T, url string) (end func()) {
+func askBeside(t *testing.T, url, model string) (end func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var others sync.WaitGroup
 	c := client(t, url)
 	others.Go(func() {
 		for ctx.Err() == nil {
-			in := newRequest("m", [][]eft.Token{{4}}, 0)
+			in := newRequest(model, [][]eft.Token{{4}}, 0)
 			in.Names = []eft.Token{0, 3, 5}
 			if _, _, err := complete(ctx, c, in); err != nil && ctx.Err() == nil {
 				t.Error(err)
 				return
 			}
-			pause := newRequest("m", [][]eft.Token{{4}}, 1)
+			pause := newRequest(model, [][]eft.Token{{4}}, 1)
 			pause.MaxTokens = 3
 			_, _, _ = complete(ctx, c, pause)
 		}

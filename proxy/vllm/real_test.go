@@ -3,8 +3,10 @@ package vllm
 import (
 	"compress/gzip"
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
+	"sync"
 	"testing"
 
 	"github.com/graft-gateway/graft/eft"
@@ -44,7 +46,7 @@ func TestRealServer(t *testing.T) {
 	}
 	e := epsilons{t: t, worst: map[string]float64{}, differ: map[string]int{}}
 	for _, r := range readReferences(t) {
-		e.compare(text, dense, r)
+		e.compare(text, withNames(server), dense, r)
 	}
 	for _, way := range []string{"PyTorch", "list and stream", "list and alone", "list and whole rows", "list and names"} {
 		t.Logf("%s: ε = %.2g nats, other best tokens %d times", way, e.worst[way], e.differ[way])
@@ -79,7 +81,7 @@ type epsilons struct {
 	differ map[string]int
 }
 
-func (e epsilons) compare(text, dense proxy.Text, r reference) {
+func (e epsilons) compare(text, named, dense proxy.Text, r reference) {
 	t := e.t
 	t.Helper()
 	const limit = 6
@@ -113,12 +115,12 @@ func (e epsilons) compare(text, dense proxy.Text, r reference) {
 		e.add("list and alone", row, listed(alone[0]), alone[0].IDs[0])
 		names[i] = row.IDs[10+i : 20+i]
 	}
-	named, err := text.Named(t.Context(), r.Prefix, path, names)
+	byName, err := named.Named(t.Context(), r.Prefix, path, names)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, row := range rows {
-		e.add("list and names", eft.Canonical(named[i], len(named[i])), listed(row), row.IDs[10+i])
+		e.add("list and names", eft.Canonical(byName[i], len(byName[i])), listed(row), row.IDs[10+i])
 	}
 	if dense == nil {
 		return
@@ -161,4 +163,73 @@ func lookup(ids []eft.Token, logProbs []float64) func(eft.Token) (float64, bool)
 		l, ok := found[id]
 		return l, ok
 	}
+}
+
+// TestRealServerSideBySide has 8 texts ask for PyTorch's prefixes at once, alone and while
+// somebody asks for names every few steps: a row is right or there is none. It runs as
+// TestRealServer does.
+func TestRealServerSideBySide(t *testing.T) {
+	url := os.Getenv("GRAFT_VLLM_URL")
+	if url == "" {
+		t.Skip("GRAFT_VLLM_URL names no server")
+	}
+	server := recognise(t, url, proxy.Want{Model: os.Getenv("GRAFT_VLLM_MODEL")})
+	references := readReferences(t)
+	for _, others := range []bool{false, true} {
+		t.Run(fmt.Sprintf("names of others %v", others), func(t *testing.T) {
+			if others {
+				defer askBeside(t, url, server.Caps().Model)()
+			}
+			alone := &rowsAlone{text: server.Begin(""), rows: map[string]eft.Row{}}
+			refused := sideBySide(t, server, func(text int) []eft.Token { return references[text].Prefix }, alone.compare)
+			t.Logf("%d of 32 texts refused, %d prefixes, ε = %.2g nats", refused, len(alone.rows), alone.worst)
+			if refused > 0 && !others {
+				t.Errorf("%d texts were refused", refused)
+			}
+		})
+	}
+}
+
+// rowsAlone compares each row with all others of the same prefix. The first texts' are
+// PyTorch's within TestRealServer.
+type rowsAlone struct {
+	mu    sync.Mutex // guards what follows
+	text  proxy.Text
+	rows  map[string]eft.Row
+	worst float64
+}
+
+func (a *rowsAlone) compare(t *testing.T, prefix []eft.Token, row eft.Row, named []eft.Scored) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	key := fmt.Sprint(prefix)
+	other, ok := a.rows[key]
+	if !ok {
+		rows, err := a.text.Rows(t.Context(), prefix, nil)
+		if err != nil {
+			return // others' names, again and again
+		}
+		other = rows[0]
+		a.rows[key] = other
+	}
+	if row.Best != other.Best || row.IDs[0] != other.IDs[0] {
+		t.Errorf("behind %v: %d log-probs, best %d; alone %d, best %d", prefix, row.Best, row.IDs[0], other.Best, other.IDs[0])
+	}
+	same := listed(other)
+	for _, s := range append(scored(row), named...) {
+		if l, ok := same(s.ID); ok {
+			difference := math.Abs(l - float64(s.LogProb))
+			if a.worst = max(a.worst, difference); !(difference <= rowEpsilon) {
+				t.Errorf("behind %v: token %d has %v, alone %v", prefix, s.ID, s.LogProb, l)
+			}
+		}
+	}
+}
+
+func scored(row eft.Row) []eft.Scored {
+	out := make([]eft.Scored, len(row.IDs))
+	for i, id := range row.IDs {
+		out[i] = eft.Scored{ID: id, LogProb: row.LogProbs[i]}
+	}
+	return out
 }
