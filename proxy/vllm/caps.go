@@ -89,7 +89,7 @@ func (p *probe) withoutNames() string {
 	const without = "; what tuning wants and the base does not list is estimated"
 	switch p.hazard {
 	case spoiling:
-		return "log-probs by id (logprob_token_ids) are not used, because they spoil the log-probs of every request that this server computes beside them, other clients' too: vLLM's V1 model runner does that, its V2 model runner does not; use vLLM 0.32 or newer on GPUs with Triton installed and VLLM_USE_V2_MODEL_RUNNER not 0, and look in its log for what makes it use V1 (builds for processors need a Triton with a backend for them)" + without
+		return "log-probs by id (logprob_token_ids) are not used, because they spoil the log-probs of every request that this server computes beside them, other clients' too, as vLLM 0.32's V1 model runner does and its V2 model runner does not: use vLLM 0.32 or newer with Triton installed (builds for processors: one with a backend for them) and without VLLM_USE_V2_MODEL_RUNNER=0; its log names what else makes it use V1" + without
 	case unproven:
 		return "log-probs by id (logprob_token_ids) are not used, because it could not be proven that they leave the rows of other requests alone: no stream of the server was still under way when they were answered; let no proxy hold its streams back, and try again when it is less busy" + without
 	}

@@ -190,8 +190,8 @@ func TestRealServerSideBySide(t *testing.T) {
 	}
 }
 
-// rowsAlone compares each row with all others of the same prefix. The first texts' are
-// PyTorch's within TestRealServer.
+// rowsAlone compares rows with the same ones asked for by one text. TestRealServer compares
+// such rows with PyTorch's.
 type rowsAlone struct {
 	mu    sync.Mutex // guards what follows
 	text  proxy.Text
