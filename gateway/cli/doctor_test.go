@@ -20,7 +20,7 @@ func examine(t *testing.T, text string, free int64) (*examination, doctor.Report
 	path := write(t, text)
 	e := &examination{env: env, dir: filepath.Dir(path), progress: &bytes.Buffer{}, free: func() int64 { return free }}
 	config := e.configuration(path)
-	if err := errors.Join(e.models(t.Context(), configUses(config)), e.routes(t.Context(), config)); err != nil {
+	if err := errors.Join(e.models(t.Context(), configUses(config)), e.servers(t.Context(), config), e.routes(t.Context(), config)); err != nil {
 		t.Fatal(err)
 	}
 	e.report.Judge()

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/graft-gateway/graft/gateway/doctor"
@@ -47,8 +49,12 @@ func (e *examination) server(ctx context.Context, c Config, name string, large B
 	}
 	speakers, through := e.speakers(c, name, &out)
 	wiring := newWiring(e.env, e.dir, e.log)
+	defer wiring.closeClients()
+	if t := &large.Timeouts; t.FirstByte == 0 || t.FirstByte > serverPatience {
+		t.FirstByte = serverPatience
+	}
 	if out.PassThrough = len(speakers) == 0 && through; out.PassThrough {
-		if _, err := wiring.passThrough(ctx, name, name, large); err != nil {
+		if err := wiring.tryPassThrough(ctx, name, large, &out); err != nil {
 			fault("server", causeOf(err), err)
 		}
 		return out
@@ -106,10 +112,41 @@ func (e *examination) speakers(c Config, base string, out *doctor.Server) (speak
 	return speakers, through
 }
 
+// tryPassThrough asks a server that requests are passed on to whether it is there, takes
+// the key, and has the model. Serving finds that out with the first request.
+func (w *wiring) tryPassThrough(ctx context.Context, name string, large BaseModel, out *doctor.Server) error {
+	client, err := w.client(name, large.BaseServer)
+	if err != nil {
+		return err
+	}
+	names, err := proxy.Models(ctx, client)
+	var fault *proxy.Error
+	switch {
+	case large.Model != "" && errors.As(err, &fault) && (fault.Status == http.StatusNotFound || fault.Status == http.StatusMethodNotAllowed):
+		out.Notes = append(out.Notes, "it lists no models: whether it has "+large.Model+" shows the first request")
+		return nil
+	case err != nil:
+		return err
+	case large.Model == "" && len(names) != 1:
+		return fmt.Errorf("base %s: the server has %d models, say which as model: %s", name, len(names), strings.Join(names, ", "))
+	case large.Model == "":
+		out.Model = names[0]
+	case !slices.Contains(names, large.Model):
+		return fmt.Errorf("base %s: the server has no model %q; it has %s", name, large.Model, strings.Join(names, ", "))
+	}
+	return nil
+}
+
 // causeOf is the kind of fault that an error of a base server is.
 func causeOf(err error) doctor.Cause {
 	var fault *proxy.Error
-	if errors.As(err, &fault) && slices.Contains([]proxy.Fault{proxy.Unreachable, proxy.TimedOut, proxy.Open}, fault.Fault) {
+	if !errors.As(err, &fault) {
+		return doctor.Refused
+	}
+	switch {
+	case fault.Status == http.StatusUnauthorized || fault.Status == http.StatusForbidden:
+		return doctor.Denied
+	case slices.Contains([]proxy.Fault{proxy.Unreachable, proxy.TimedOut, proxy.Open}, fault.Fault):
 		return doctor.Missing
 	}
 	return doctor.Refused
@@ -153,6 +190,9 @@ func examineStore(ctx context.Context, c Cache) *doctor.Store {
 	out.Seconds = time.Since(began).Seconds()
 	return out
 }
+
+// serverPatience is what a server has to begin its answer to the examination.
+const serverPatience = 15 * time.Second
 
 // storePatience is what Redis has to answer the examination.
 const storePatience = 3 * time.Second

@@ -52,6 +52,7 @@ func (s *serve) Run(ctx context.Context, log *slog.Logger) (err error) {
 	tellProviders(log, wiring, env.Providers())
 	tellNotes(log, wiring, routes)
 	tellServers(log, wiring)
+	tellPassThrough(log, routes)
 	server := gateway.New(gateway.Config{
 		Routes: routes, Keys: keys(config.KeysEnv), Log: log, Metrics: registry(env, wiring),
 		Limits: gateway.Limits{
@@ -97,6 +98,15 @@ func tellServers(log *slog.Logger, w *wiring) {
 			"top_logprobs", c.TopLogprobs, "dense", c.Dense, "named", min(c.Names, s.names))
 		for _, note := range c.Notes {
 			log.Warn("about a base server", "base", s.name, "note", note)
+		}
+	}
+}
+
+// tellPassThrough says which routes pass requests on; nothing was asked of their servers.
+func tellPassThrough(log *slog.Logger, routes []*gateway.Route) {
+	for _, r := range routes {
+		if r.Upstream != nil {
+			log.Info("requests are passed on", "route", r.Name, "base", r.BaseName, "model", r.UpstreamModel)
 		}
 	}
 }

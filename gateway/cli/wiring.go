@@ -50,13 +50,18 @@ func newWiring(env *onnx.Environment, dir string, log *slog.Logger) *wiring {
 // close closes the cache, the connections and all models, the last one first.
 func (w *wiring) close() error {
 	errs := []error{w.rows.close()}
-	for _, client := range w.clients {
-		client.Close()
-	}
+	w.closeClients()
 	for i := len(w.order) - 1; i >= 0; i-- {
 		errs = append(errs, w.order[i].Close())
 	}
 	return errors.Join(errs...)
+}
+
+// closeClients gives the connections to base servers back.
+func (w *wiring) closeClients() {
+	for _, client := range w.clients {
+		client.Close()
+	}
 }
 
 // routes loads what the configuration's routes are made of.

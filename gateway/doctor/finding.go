@@ -62,6 +62,7 @@ const (
 	Refused    Cause = "refused"
 	Unfit      Cause = "unfit"     // the provider asked for does not load
 	TooLarge   Cause = "too large" // for the memory that is free
+	Denied     Cause = "denied"    // a server wants another key
 	Differs    Cause = "differs"   // it does not fit another part
 	Unloaded   Cause = "unloaded"  // another part that it needs is broken
 )

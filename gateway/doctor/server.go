@@ -76,6 +76,8 @@ func (s *Server) fix(f Fault) string {
 	switch f.Cause {
 	case Missing:
 		return "start the server, or correct bases." + s.Name + ".url; with wait: 10m serve waits for it"
+	case Denied:
+		return "put a key that the server knows into a variable of the environment, and name that as bases." + s.Name + ".api_key_env"
 	case Differs:
 		return "choose a base and pairs that share a tokenizer"
 	case Unloaded:
