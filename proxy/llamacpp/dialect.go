@@ -27,7 +27,7 @@ func (Dialect) Recognise(ctx context.Context, client *proxy.Client, want proxy.W
 	s.caps = proxy.Caps{
 		Dialect: "llamacpp", Version: a.Build, Model: a.name, Identity: a.identity(), Context: a.Settings.Context,
 		TopLogprobsCap: -1, Tokens: proxy.TokenIDs, Scoring: proxy.ScoringSingly, PrefixCache: "unknown",
-		Isolation: "id_slot; a slot evaluates a prompt anew where another tenant used it",
+		Isolation: "cache_prompt; a text evaluates its prompt anew where there are several tenants",
 	}
 	vocabulary, err := s.measure(ctx, a, want.Vocabulary)
 	if err != nil {

@@ -20,6 +20,7 @@
 // position is told by ids: a row counts if its token is the one that was asked for,
 // and the first that is not ends what an answer is believed.
 //
-// Each text has a slot of the server as long as there are enough, so that its prefix
-// stays evaluated there. Slots decide what a row costs and never what it says.
+// There are never more requests under way than the server has slots, and it chooses
+// the slot of each by what it holds, so that a text's prefix stays evaluated there as
+// long as there are enough. Slots decide what a row costs and never what it says.
 package llamacpp

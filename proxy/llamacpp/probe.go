@@ -130,7 +130,7 @@ func (s *server) probeGrammar(ctx context.Context, t *text, prompt, path []eft.T
 // probeBatch sees whether a list of prompts is understood.
 func (s *server) probeBatch(ctx context.Context, prompt []eft.Token) error {
 	q := newQuestion(s.caps.Model, nil, 1, 1)
-	q.Slot, q.LogitBias = 0, []bias{{s.pin, 1e9}}
+	q.LogitBias = []bias{{s.pin, 1e9}}
 	list := struct {
 		question
 		Prompts [][]eft.Token `json:"prompt"` // in place of the one prompt

@@ -237,3 +237,52 @@ func TestRealTokens(t *testing.T) {
 	}
 	t.Logf("%d strings", len(all))
 }
+
+// TestRealGatewaysAtOneServer has several clients that know nothing of each other, with
+// more texts than slots, which leave streams in the middle: a server that is told which
+// slot to take spoils what is going on there.
+func TestRealGatewaysAtOneServer(t *testing.T) {
+	url := realURL(t)
+	single := realAt(t, url, 20)
+	var running sync.WaitGroup
+	type streamed struct {
+		prefix []eft.Token
+		row    eft.Row
+	}
+	seen := make([][]streamed, 6)
+	for n := range seen {
+		gateway := realAt(t, url, 20)
+		running.Go(func() {
+			all := truths(t)
+			for i := range all {
+				text := gateway.Begin("")
+				prefix := all[(i*5+n*7)%len(all)].Prefix
+				stream, err := text.Continue(t.Context(), prefix, 16)
+				for j := 0; err == nil && j < 3+(i+n)%12; j++ {
+					var row eft.Row
+					var id eft.Token
+					if row, id, err = stream.Next(); err == nil {
+						seen[n] = append(seen[n], streamed{prefix, row})
+						prefix = append(slices.Clone(prefix), id)
+					}
+				}
+				if err != nil && err != io.EOF {
+					t.Error(err)
+				}
+				text.Close()
+			}
+		})
+	}
+	running.Wait()
+	alone, worst, rows := single.Begin(""), 0.0, 0
+	defer alone.Close()
+	for _, some := range seen {
+		for _, s := range some {
+			worst, rows = max(worst, apart(s.row, ask(t, alone, s.prefix)[0])), rows+1
+		}
+	}
+	t.Logf("%d rows of %d gateways at once: ε to one alone %.2g nats", rows, len(seen), worst)
+	if worst > epsilon || rows == 0 {
+		t.Error("rows differ by who else asks")
+	}
+}

@@ -11,12 +11,17 @@ import (
 	"github.com/graft-gateway/graft/eft"
 )
 
-// pool hands out the server's slots. A slot holds one text's evaluated tokens.
+// pool lets as many requests at the server as it has slots: what comes on top would
+// only wait there, each in a thread of the server's. Which of its slots answers is the
+// server's choice, never a slot's id of the request: named while it is busy, be it with
+// another client's text or with a stream that was just closed, the server drops what
+// that slot has evaluated, and goes on giving wrong rows from it (seen in llama.cpp of
+// 2026). Left to itself it takes, of the slots that are idle, the one that holds most of
+// the prompt.
 //
 // Invariants: a slot's turn is held by at most one request; lessees counts the texts
-// that have the slot and are not closed; tokens are what the slot was last told to
-// evaluate and tenant is for whom; mixed stays true once two tenants were seen; nobody
-// waits for long for a turn whose holder asks the server nothing.
+// that have the slot and are not closed; mixed stays true once two tenants were seen;
+// nobody waits for long for a turn whose holder asks the server nothing.
 //
 // mu guards everything but the turns and their streams.
 type pool struct {
@@ -28,14 +33,13 @@ type pool struct {
 	mixed  bool
 }
 
+// slot is the right to one of the server's, whichever.
 type slot struct {
 	id      int
 	turn    chan struct{}                // one token: who has it may ask
 	stream  atomic.Pointer[continuation] // that has the turn; nil where no stream has it
 	lessees int
 	used    uint64 // the pool's clock at the last request
-	tenant  string
-	tokens  []eft.Token
 }
 
 func newPool(n int) *pool {
@@ -46,15 +50,14 @@ func newPool(n int) *pool {
 	return p
 }
 
-// lease picks the slot that costs least: a free one that holds most of the prompt
-// already for this tenant, else the free one that was idle longest, else the one that
-// the fewest share.
-func (p *pool) lease(tenant string, prompt []eft.Token) *slot {
+// lease picks the slot that the fewest share, and of these the one that was idle
+// longest.
+func (p *pool) lease() *slot {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	best := p.slots[0]
 	for _, s := range p.slots[1:] {
-		if p.before(s, best, tenant, prompt) {
+		if s.lessees < best.lessees || s.lessees == best.lessees && s.used < best.used {
 			best = s
 		}
 	}
@@ -62,29 +65,8 @@ func (p *pool) lease(tenant string, prompt []eft.Token) *slot {
 	return best
 }
 
-// before says whether a is the better slot for the prompt.
-func (p *pool) before(a, b *slot, tenant string, prompt []eft.Token) bool {
-	if a.lessees != b.lessees {
-		return a.lessees < b.lessees
-	}
-	aHolds, bHolds := a.holds(tenant, prompt), b.holds(tenant, prompt)
-	// What is under half of a prompt is usually the template that all texts share.
-	if max(aHolds, bHolds)*2 > len(prompt) && aHolds != bHolds {
-		return aHolds > bHolds
-	}
-	return a.used < b.used
-}
-
-// holds counts the leading tokens of prompt that the slot has evaluated for tenant.
-func (s *slot) holds(tenant string, prompt []eft.Token) int {
-	if s.tenant != tenant {
-		return 0
-	}
-	return common(s.tokens, prompt)
-}
-
 // move gives a text that shares its slot one of its own, if there is one by now.
-func (p *pool) move(s *slot, tenant string, prompt []eft.Token) *slot {
+func (p *pool) move(s *slot) *slot {
 	p.mu.Lock()
 	free := s.lessees > 1 && slices.ContainsFunc(p.slots, func(o *slot) bool { return o.lessees == 0 })
 	if free {
@@ -94,7 +76,7 @@ func (p *pool) move(s *slot, tenant string, prompt []eft.Token) *slot {
 	if !free {
 		return s
 	}
-	return p.lease(tenant, prompt)
+	return p.lease()
 }
 
 // shared says whether several texts have the slot.
@@ -104,7 +86,7 @@ func (p *pool) shared(s *slot) bool {
 	return s.lessees > 1
 }
 
-// release ends a lease. The slot keeps its tokens for the next text that begins alike.
+// release ends a lease.
 func (p *pool) release(s *slot) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -137,20 +119,18 @@ func (s *slot) enter(ctx context.Context) error {
 
 func (s *slot) leave() { <-s.turn }
 
-// begin notes that the slot is about to evaluate tokens, and says whether it may use
-// what it holds: the time that a prompt takes tells who sees it whether somebody asked
-// the same before. So once there are several tenants a slot starts anew wherever it
-// would not go on with most of what the same tenant left there (the server may swap
-// what it drops with a store that all slots share). The caller has the slot's turn.
-func (p *pool) begin(s *slot, tenant string, tokens []eft.Token) (reuse bool) {
+// begin notes a request, and says whether it may use what the server has evaluated
+// before: the time that a prompt takes tells who sees it whether somebody asked the same
+// before. So once there are several tenants a text uses no more than what is its own.
+// The caller has the slot's turn.
+func (p *pool) begin(s *slot, tenant string, own bool) (reuse bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.mixed = p.mixed || p.any && tenant != p.tenant
 	p.tenant, p.any = tenant, true
-	reuse = !p.mixed || s.tenant == tenant && common(s.tokens, tokens)*2 >= len(s.tokens) && len(s.tokens) > 0
 	p.clock++
-	s.used, s.tenant, s.tokens = p.clock, tenant, slices.Clone(tokens)
-	return reuse
+	s.used = p.clock
+	return own || !p.mixed
 }
 
 // check says which invariant is broken; tests call it.

@@ -19,6 +19,8 @@ type text struct {
 	tenant string
 	slot   *slot
 	stream *continuation // the last one; may be closed
+	// evaluated is what the last request had the server evaluate.
+	evaluated []eft.Token
 }
 
 // Rows asks for as much of the path as one grammar can force, and goes on behind it.
@@ -138,7 +140,7 @@ func (t *text) send(ctx context.Context, q question, tokens []eft.Token) (answer
 	return a, t.server.rows.checkPrompt(a, q.Prompt)
 }
 
-// enter waits for the turn of the text's slot and writes the slot into q.
+// enter waits for the turn of the text's slot.
 func (t *text) enter(ctx context.Context, q *question, tokens []eft.Token) error {
 	// The text's own stream would keep it waiting.
 	if t.stream != nil {
@@ -147,15 +149,16 @@ func (t *text) enter(ctx context.Context, q *question, tokens []eft.Token) error
 	}
 	pool := t.server.pool
 	if t.slot == nil {
-		t.slot = pool.lease(t.tenant, q.Prompt)
+		t.slot = pool.lease()
 	} else {
-		t.slot = pool.move(t.slot, t.tenant, q.Prompt)
+		t.slot = pool.move(t.slot)
 	}
 	if err := t.slot.enter(ctx); err != nil {
 		return err
 	}
-	q.Slot = t.slot.id
-	q.CachePrompt = pool.begin(t.slot, t.tenant, tokens)
+	own := len(t.evaluated) > 0 && 2*common(t.evaluated, tokens) >= len(t.evaluated)
+	q.CachePrompt = pool.begin(t.slot, t.tenant, own)
+	t.evaluated = slices.Clone(tokens)
 	return nil
 }
 

@@ -13,7 +13,7 @@ import (
 type question struct {
 	Model       string      `json:"model,omitempty"` // a router looks at it, a single server does not
 	Prompt      []eft.Token `json:"prompt"`          // ids: nothing is added in front of them
-	Slot        int         `json:"id_slot"`
+	Slot        int         `json:"id_slot"`         // -1: any that is idle
 	CachePrompt bool        `json:"cache_prompt"`
 	Stream      bool        `json:"stream"`
 	Predict     int         `json:"n_predict"`
