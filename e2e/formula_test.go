@@ -21,13 +21,7 @@ func vocabularySize(t *testing.T, route string) int {
 // row fetches the log-probs of the whole vocabulary behind a prompt of ids.
 func row(t *testing.T, model string, prompt []int, size int) []float64 {
 	t.Helper()
-	answer, err := ask[struct {
-		Choices []struct {
-			Logprobs struct {
-				Top []map[string]float64 `json:"top_logprobs"`
-			}
-		}
-	}](shared.url, "/v1/completions", object{
+	answer, err := ask[completion](shared.url, "/v1/completions", object{
 		"model": model, "prompt": prompt, "max_tokens": 1, "logprobs": size, "temperature": 0, "return_tokens_as_token_ids": true,
 	})
 	if err != nil {

@@ -8,8 +8,6 @@ import (
 	"io"
 	"math"
 	"os"
-	"strconv"
-	"strings"
 	"testing"
 )
 
@@ -70,28 +68,18 @@ func (g golden) route() string {
 // log-probs at each position, as many as top says.
 func (g golden) greedy(t *testing.T, url, route string, tokens, top int) (ids []int, rows []map[string]float64) {
 	t.Helper()
-	answer, err := ask[struct {
-		Choices []struct {
-			Logprobs struct {
-				Tokens []string
-				Top    []map[string]float64 `json:"top_logprobs"`
-			}
-		}
-	}](url, "/v1/completions", object{
+	answer, err := ask[completion](url, "/v1/completions", object{
 		"model": route, "prompt": g.PromptIDs, "max_tokens": tokens, "temperature": 0, "logprobs": top,
 		"return_tokens_as_token_ids": true, "tuning": object{"strength": g.Strength},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range answer.Choices[0].Logprobs.Tokens {
-		id, err := strconv.Atoi(strings.TrimPrefix(name, "token_id:"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		ids = append(ids, id)
+	told := answer.Choices[0].Logprobs
+	if ids, err = told.ids(); err != nil {
+		t.Fatal(err)
 	}
-	return ids, answer.Choices[0].Logprobs.Top
+	return ids, told.Top
 }
 
 func TestRowsAndTokensAreThoseOfPyTorch(t *testing.T) {

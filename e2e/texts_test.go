@@ -19,32 +19,47 @@ type greedyText struct {
 // answerGreedily completes a prompt of ids.
 func answerGreedily(url, route string, prompt []int) (greedyText, error) {
 	var out greedyText
-	answer, err := ask[struct {
-		Choices []struct {
-			Logprobs struct {
-				Tokens []string
-				Top    []map[string]float64 `json:"top_logprobs"`
-			}
-		}
-	}](url, "/v1/completions", object{
+	answer, err := ask[completion](url, "/v1/completions", object{
 		"model": route, "prompt": prompt, "max_tokens": 48, "temperature": 0, "logprobs": 2, "return_tokens_as_token_ids": true,
 	})
 	if err != nil {
 		return out, err
 	}
 	told := answer.Choices[0].Logprobs
+	if out.ids, err = told.ids(); err != nil {
+		return out, err
+	}
 	for i, name := range told.Tokens {
-		id, err := strconv.Atoi(strings.TrimPrefix(name, "token_id:"))
-		if err != nil {
-			return out, err
-		}
 		gap := 0.0
 		for _, l := range told.Top[i] {
 			gap = max(gap, told.Top[i][name]-l)
 		}
-		out.ids, out.gaps = append(out.ids, id), append(out.gaps, gap)
+		out.gaps = append(out.gaps, gap)
 	}
 	return out, nil
+}
+
+// completion is what the tests read of an answer whose tokens are told as ids.
+type completion struct {
+	Choices []struct{ Logprobs toldTokens }
+}
+
+// toldTokens are a completion's log-probs.
+type toldTokens struct {
+	Tokens []string
+	Top    []map[string]float64 `json:"top_logprobs"`
+}
+
+// ids are the tokens.
+func (t toldTokens) ids() (ids []int, err error) {
+	for _, name := range t.Tokens {
+		id, err := strconv.Atoi(strings.TrimPrefix(name, "token_id:"))
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
 }
 
 // answerAll completes all prompts by a route, a few at a time.

@@ -56,13 +56,7 @@ func divergence(dense, truncated map[string]float64) float64 {
 
 // nextRows are the mixed distributions behind each of the prefixes.
 func nextRows(url, route string, prefixes [][]int, size int) ([]map[string]float64, error) {
-	answer, err := ask[struct {
-		Choices []struct {
-			Logprobs struct {
-				Top []map[string]float64 `json:"top_logprobs"`
-			}
-		}
-	}](url, "/v1/completions", object{
+	answer, err := ask[completion](url, "/v1/completions", object{
 		"model": route, "prompt": prefixes, "max_tokens": 1, "temperature": 0, "logprobs": size, "return_tokens_as_token_ids": true,
 	})
 	if err != nil {
