@@ -146,6 +146,8 @@ func causeOf(err error) doctor.Cause {
 	switch {
 	case fault.Status == http.StatusUnauthorized || fault.Status == http.StatusForbidden:
 		return doctor.Denied
+	case distrusted(err):
+		return doctor.Refused
 	case slices.Contains([]proxy.Fault{proxy.Unreachable, proxy.TimedOut, proxy.Open}, fault.Fault):
 		return doctor.Missing
 	}

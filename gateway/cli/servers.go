@@ -8,6 +8,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -131,7 +132,7 @@ func await[T any](ctx context.Context, log *slog.Logger, base string, wait time.
 // comesLater says whether a server that failed so may be starting.
 func comesLater(err error) bool {
 	var fault *proxy.Error
-	if !errors.As(err, &fault) {
+	if !errors.As(err, &fault) || distrusted(err) {
 		return false
 	}
 	switch fault.Fault {
@@ -139,6 +140,13 @@ func comesLater(err error) bool {
 		return true
 	}
 	return false
+}
+
+// distrusted says that the server showed a certificate which is not the right one, and
+// will do so again.
+func distrusted(err error) bool {
+	var certificate *tls.CertificateVerificationError
+	return errors.As(err, &certificate)
 }
 
 // bases are the servers whose rows are mixed, by name.
