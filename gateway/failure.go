@@ -44,7 +44,11 @@ func (s *Server) serve(e endpoint) http.HandlerFunc {
 			switch v := recover(); v {
 			case nil:
 			case http.ErrAbortHandler:
-				s.fail(w, r, openai.BaseFailed(http.StatusBadGateway, errCut.Error(), 0, errCut))
+				err := r.Context().Err() // of a client that left
+				if err == nil {
+					err = openai.BaseFailed(http.StatusBadGateway, errCut.Error(), 0, errCut)
+				}
+				s.fail(w, r, err)
 				panic(v)
 			default:
 				s.log.LogAttrs(r.Context(), slog.LevelError, "panic", slog.Any("value", v), slog.String("stack", string(debug.Stack())))

@@ -282,6 +282,9 @@ func TestAClientThatLeavesAForwardedAnswerStopsIt(t *testing.T) {
 	if strings.Contains(log.String(), "WARN") || strings.Contains(log.String(), "ERROR") {
 		t.Errorf("log: %s", log)
 	}
+	if strings.Contains(log.String(), errCut.Error()) || !strings.Contains(log.String(), `"passed":true`) {
+		t.Errorf("it was the client who left, from an answer that was passed on: %s", log)
+	}
 }
 
 func TestAnUpstreamThatCannotBeReachedIsAnOpenAIError(t *testing.T) {

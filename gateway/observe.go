@@ -91,6 +91,9 @@ func (n *notes) attributes(r *http.Request, id string, status int, took time.Dur
 	if n.route != "" {
 		attributes = append(attributes, slog.String("route", n.route))
 	}
+	if n.passed { // the status is the base's server's, if there is no error
+		attributes = append(attributes, slog.Bool("passed", true))
+	}
 	if n.route != "" && !n.passed {
 		attributes = append(attributes,
 			slog.Int("prompt_tokens", n.promptTokens), slog.Int("completion_tokens", n.report.Tokens),

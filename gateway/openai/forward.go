@@ -3,6 +3,7 @@ package openai
 import (
 	"cmp"
 	"slices"
+	"strings"
 )
 
 // ForwardRequest is a body that goes on to another server as it is, but for the
@@ -25,8 +26,9 @@ type ForwardRequest struct {
 type span struct{ start, end int }
 
 // DecodeForward reads a body for what the gateway must know of it. Everything else
-// may be anything, as long as it is JSON without a key twice. An error is an *Error
-// with status 400.
+// may be anything, as long as it is JSON without a key twice, and without the model's name
+// in other letters: servers that do not tell "Model" from "model" would take that one,
+// which no route allowed. An error is an *Error with status 400.
 func DecodeForward(body []byte) (*ForwardRequest, error) {
 	f := &ForwardRequest{body: body, first: slices.Index(body, '{') + 1}
 	before := f.first // the end of the member before
@@ -58,6 +60,11 @@ func (f *ForwardRequest) read(r *reader, key string) error {
 		return stringField(r, &f.Model)
 	case "tuning":
 		return optional(r, func() error { return f.Tuning.read(r) })
+	}
+	for _, own := range []string{"model", "tuning"} {
+		if strings.EqualFold(key, own) {
+			return BadRequest(key, CodeUnknown, "%q is not a known parameter; write it as %q", key, own)
+		}
 	}
 	return r.skip()
 }

@@ -49,6 +49,9 @@ func TestForwardedBodiesAreReadForNameAndKnob(t *testing.T) {
 		{"tuning unknown", `{"tuning":{"x":1}}`, "tuning.x", CodeUnknown, ""},
 		{"a key twice", `{"a":1,"a":2}`, "a", CodeDuplicate, "given twice"},
 		{"a key twice within", `{"a":{"b":1,"b":2}}`, "a.b", CodeDuplicate, ""},
+		{"the model in other letters", `{"model":"m","Model":"secret"}`, "Model", CodeUnknown, `write it as "model"`},
+		{"escaped letters, too", `{"model":"m","\u004dODEL":"secret"}`, "MODEL", CodeUnknown, ""},
+		{"the knob in other letters", `{"Tuning":{}}`, "Tuning", CodeUnknown, ""},
 		{"NaN", `{"temperature":NaN}`, "temperature", CodeInvalidJSON, "NaN"},
 		{"cut", `{"a":[1,`, "a[1]", CodeInvalidJSON, ""},
 		{"trailing", `{} {}`, "", CodeInvalidJSON, "more data"},
@@ -59,7 +62,7 @@ func TestForwardedBodiesAreReadForNameAndKnob(t *testing.T) {
 // two that are the gateway's.
 func FuzzForward(f *testing.F) {
 	for _, body := range []string{
-		`{"model":"m","tuning":{"strength":1},"x":[1.0]}`, `{"tuning":{},"model":"m"}`, `{"a":1,"tuning":null}`, `{}`, ` { "model" : null } `, `{"tuning":{"x":1}}`,
+		`{"model":"m","tuning":{"strength":1},"x":[1.0]}`, `{"tuning":{},"model":"m"}`, `{"a":1,"tuning":null}`, `{"model":"a","Model":"b"}`, `{}`, ` { "model" : null } `, `{"tuning":{"x":1}}`,
 	} {
 		f.Add([]byte(body))
 	}
@@ -77,6 +80,11 @@ func FuzzForward(f *testing.F) {
 		}
 		if err := json.Unmarshal(got.Body("other"), &after); err != nil {
 			t.Fatalf("%q became %q: %v", body, got.Body("other"), err)
+		}
+		// As a server reads it that does not tell letters apart.
+		var loose struct{ Model string }
+		if err := json.Unmarshal(got.Body("other"), &loose); err != nil || loose.Model != "other" {
+			t.Errorf("%q asks for %q: %v", got.Body("other"), loose.Model, err)
 		}
 		delete(before, "tuning")
 		before["model"] = json.RawMessage(`"other"`)
