@@ -61,7 +61,8 @@ func (s *server) probeRows(ctx context.Context, t *text, prompt, path []eft.Toke
 			return nil, err
 		}
 		alone = append(alone, got...)
-		if i > 0 && a.Timings.Cached != nil {
+		// Who else asks may have taken the slot: one prefix that was known is enough.
+		if i > 0 && a.Timings.Cached != nil && s.caps.PrefixCache != "yes" {
 			s.caps.PrefixCache = "no"
 			if *a.Timings.Cached > 0 {
 				s.caps.PrefixCache = "yes"
