@@ -5,6 +5,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/graft-gateway/graft/models/onnx"
+	"github.com/graft-gateway/graft/proxy"
 )
 
 // registry holds what the process, the runtime, the base servers and the cache tell of
@@ -75,16 +76,28 @@ func (w *wiring) collectServers(tell tell) {
 			tell(count, "graft_base_phases_total", "Requests to the base server that went through a phase.", float64(phase.n), "base", name, "phase", phase.name)
 		}
 	}
-	for _, one := range w.bases() {
-		s := one.base.Stats()
+	for name, s := range w.baseStats() {
 		for source, n := range map[string]uint64{"stream": s.Streamed, "request": s.Rows - s.Streamed} {
-			tell(count, "graft_base_rows_total", "Rows that came from the base server, by what brought them.", float64(n), "base", one.name, "source", source)
+			tell(count, "graft_base_rows_total", "Rows that came from the base server, by what brought them.", float64(n), "base", name, "source", source)
 		}
-		tell(count, "graft_base_named_total", "Positions of which tokens were asked for by name.", float64(s.Named), "base", one.name)
-		tell(count, "graft_base_unread_tokens_total", "Tokens of streams that nobody read: the base may have made them in vain.", float64(s.Unread), "base", one.name)
-		tell(count, "graft_base_model_changes_total", "How often the base server had another model, which was taken.", float64(s.Changes), "base", one.name)
-		tell(count, "graft_base_refusals_total", "How often what the base server had could not be taken.", float64(s.Refusals), "base", one.name)
+		tell(count, "graft_base_named_total", "Positions of which tokens were asked for by name.", float64(s.Named), "base", name)
+		tell(count, "graft_base_unread_tokens_total", "Tokens of streams that nobody read: the base may have made them in vain.", float64(s.Unread), "base", name)
+		tell(count, "graft_base_model_changes_total", "How often the base server had another model, which was taken.", float64(s.Changes), "base", name)
+		tell(count, "graft_base_refusals_total", "How often what the base server had could not be taken.", float64(s.Refusals), "base", name)
 	}
+}
+
+// baseStats are those of all connections to a base together: there is one for each
+// vocabulary that routes expect of it, and a sample told twice fails the whole scrape.
+func (w *wiring) baseStats() map[string]proxy.Stats {
+	sums := map[string]proxy.Stats{}
+	for _, one := range w.servers {
+		sum, s := sums[one.name], one.base.Stats()
+		sum.Rows, sum.Streamed, sum.Named = sum.Rows+s.Rows, sum.Streamed+s.Streamed, sum.Named+s.Named
+		sum.Unread, sum.Changes, sum.Refusals = sum.Unread+s.Unread, sum.Changes+s.Changes, sum.Refusals+s.Refusals
+		sums[one.name] = sum
+	}
+	return sums
 }
 
 // collectCache tells of the cache of rows and of its tiers.
