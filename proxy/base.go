@@ -2,9 +2,11 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/graft-gateway/graft/eft"
 )
@@ -48,8 +50,12 @@ func Connect(ctx context.Context, config Config) (*Base, error) {
 	return connect(ctx, config, config.Client)
 }
 
-// dialer counts the connections that were ever opened to a server.
-type dialer interface{ Dials() uint64 }
+// dialer counts the connections that were ever opened to a server, and says whether
+// one of the first n is open.
+type dialer interface {
+	Dials() uint64
+	Alive(n uint64) bool
+}
 
 func connect(ctx context.Context, config Config, connections dialer) (*Base, error) {
 	if config.Log == nil {
@@ -72,6 +78,30 @@ func (b *Base) Caps() Caps { return b.watch.last().caps }
 // Identity is that of the model that the server had when it was last asked. A text's
 // own is [Sequence.Identity].
 func (b *Base) Identity() string { return b.watch.last().caps.Identity }
+
+// currentMost bounds what Current waits for a server.
+const currentMost = 2 * time.Second
+
+// Current is the identity of the model that the server has now, for one who keeps rows
+// and may not ask for any: a server can have been exchanged without a sign. Where a
+// connection that was there when the server was last asked is still open, it costs
+// nothing, and else one check for all that wait. A server that does not answer leaves it
+// at what is known; the fault is [Changed] where the model of now cannot be taken.
+func (b *Base) Current(ctx context.Context) (string, error) {
+	patience, cancel := context.WithTimeout(ctx, currentMost)
+	defer cancel()
+	now, err := b.watch.current(patience)
+	var e *Error
+	switch {
+	case err == nil:
+		return now.model.caps.Identity, nil
+	case ctx.Err() != nil:
+		return "", ctx.Err()
+	case errors.As(err, &e) && e.Fault == Changed:
+		return "", err
+	}
+	return b.Identity(), nil
+}
 
 // Open begins a text with prompt; the server is asked nothing. Tenant separates the
 // caches of clients that must not see each other's timing.

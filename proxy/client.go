@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 )
 
 // Client sends requests to one base server. It is safe for concurrent use.
@@ -30,7 +29,7 @@ type Client struct {
 	transport     http.RoundTripper
 	breaker       *breaker
 	meter         meter
-	dials         atomic.Uint64
+	connections   connections
 	buffers       sync.Pool // of *bytes.Buffer, for whole answers
 }
 
@@ -49,7 +48,7 @@ func NewClient(endpoint Endpoint) (*Client, error) {
 		c.api = c.root + "/v1"
 	}
 	c.authorize(user)
-	transport, err := endpoint.transport(&c.dials)
+	transport, err := endpoint.transport(&c.connections)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +94,10 @@ func (c *Client) Malformed(op, format string, args ...any) *Error {
 
 // Dials is how many connections were ever opened. Each is counted before anything is
 // sent on it.
-func (c *Client) Dials() uint64 { return c.dials.Load() }
+func (c *Client) Dials() uint64 { return c.connections.dials() }
+
+// Alive says whether one of the first n connections is still open.
+func (c *Client) Alive(n uint64) bool { return c.connections.alive(n) }
 
 // Close closes idle connections. Requests under way go on.
 func (c *Client) Close() {

@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"os"
 	"strings"
-	"sync/atomic"
 	"time"
 )
 
@@ -153,7 +152,7 @@ func (t TLS) config() (*tls.Config, error) {
 // transport is how requests travel: over HTTP/1.1, where a connection carries one request
 // at a time and its end is the end of that request; over any proxy that the environment
 // names; with bodies as they are.
-func (e Endpoint) transport(dials *atomic.Uint64) (*http.Transport, error) {
+func (e Endpoint) transport(opened *connections) (*http.Transport, error) {
 	config, err := e.TLS.config()
 	if err != nil {
 		return nil, err
@@ -165,10 +164,10 @@ func (e Endpoint) transport(dials *atomic.Uint64) (*http.Transport, error) {
 		Proxy: http.ProxyFromEnvironment,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := dialer.DialContext(ctx, network, address)
-			if err == nil {
-				dials.Add(1) // before anything is sent on it
+			if err != nil {
+				return nil, err
 			}
-			return conn, err
+			return opened.add(conn), nil
 		},
 		TLSClientConfig:        config,
 		TLSHandshakeTimeout:    e.Timeouts.Connect,

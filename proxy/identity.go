@@ -155,6 +155,27 @@ func (w *watch) settle(ctx context.Context) (known, error) {
 	}
 }
 
+// current is settle for one who will ask the server nothing, and so would not meet a new
+// connection: what is known stands while a connection from before the check is open, for
+// it ends in the process that answered, or for as long as no other could have come up.
+func (w *watch) current(ctx context.Context) (known, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for {
+		now := time.Now()
+		age := now.Sub(w.at)
+		switch {
+		case w.refusal != nil && now.Before(w.again):
+			return known{}, w.refusal
+		case w.refusal == nil && w.known.model != nil && (age < restartLeast || age < identityAge && w.connections.Alive(w.known.count)):
+			return w.known, nil
+		}
+		if err := w.wait(ctx); err != nil {
+			return known{}, err
+		}
+	}
+}
+
 // wait joins the check that is under way, or begins one. It is called with w.mu held.
 func (w *watch) wait(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {

@@ -55,7 +55,10 @@ type process struct {
 }
 
 // link is a connection.
-type link struct{ to *process }
+type link struct {
+	to     *process
+	number uint64
+}
 
 func newWorld(identity string) *world {
 	w := &world{caps: Caps{Dialect: "fake", TopLogprobs: 5, Stream: true, Names: 8}, words: alphabet()}
@@ -64,6 +67,12 @@ func newWorld(identity string) *world {
 }
 
 func (w *world) Dials() uint64 { return w.dials.Load() }
+
+func (w *world) Alive(n uint64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.ContainsFunc(w.idle, func(l *link) bool { return l.number <= n })
+}
 
 // down ends the process and its connections; nobody answers until restart.
 func (w *world) down() {
@@ -93,7 +102,7 @@ func (w *world) connect() *link {
 	if w.process.identity != "" {
 		w.dials.Add(1)
 	}
-	return &link{w.process}
+	return &link{w.process, w.dials.Load()}
 }
 
 func (w *world) release(l *link) {

@@ -57,12 +57,18 @@ type remote struct {
 	rows   *rowCache
 }
 
-func (r remote) Open(_ context.Context, tenant string, prompt []eft.Token) (decode.Sequence, error) {
+func (r remote) Open(ctx context.Context, tenant string, prompt []eft.Token) (decode.Sequence, error) {
 	base := r.server.base
 	if r.rows == nil {
 		return base.Open(tenant, prompt), nil
 	}
-	caps, identity, names := base.Caps(), base.Identity(), 0
+	// Rows that are kept may be all that the text needs, and no request would tell that
+	// the server has another model by now.
+	identity, err := base.Current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	caps, names := base.Caps(), 0
 	if !caps.Dense {
 		names = min(caps.Names, r.server.names)
 	}
