@@ -170,8 +170,8 @@ func (s *Sequence) begin(ctx context.Context, c *call, work func(Source) error) 
 	source, flights := s.source, &s.cache.flights
 	source.hold()
 	go func() {
-		defer source.release()
 		c.err = source.use(ctx, work)
+		source.release() // before anybody hears of it: who closes its text then closes the source
 		flights.end(c)
 	}()
 }
