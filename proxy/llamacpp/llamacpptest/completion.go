@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"regexp"
 	"slices"
@@ -12,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/graft-gateway/graft/eft"
+	"github.com/graft-gateway/graft/proxy/enginetest"
 )
 
 // request is the body of /completion, as far as this server knows it. Like the real one
@@ -45,13 +45,10 @@ func invalid(format string, args ...any) *refusal {
 }
 
 func (s *Server) completion(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body)
+	body, err := s.requests.Read(r)
 	if err != nil {
 		return // the client left in the middle of it
 	}
-	s.mu.Lock()
-	s.requests = append(s.requests, slices.Clone(json.RawMessage(body)))
-	s.mu.Unlock()
 	in, prompts, list, no := s.read(body)
 	answers := []any{}
 	for i, prompt := range prompts {
@@ -193,7 +190,7 @@ func (s *Server) enter(ctx context.Context, in *request, prompt []eft.Token) (*s
 		default:
 			continue
 		}
-		if best == nil || common(one.tokens, prompt) > common(best.tokens, prompt) {
+		if best == nil || enginetest.Common(one.tokens, prompt) > enginetest.Common(best.tokens, prompt) {
 			one, best = best, one
 		}
 		if one != nil {
@@ -209,12 +206,4 @@ func (s *Server) enter(ctx context.Context, in *request, prompt []eft.Token) (*s
 	case <-ctx.Done():
 		return nil, false
 	}
-}
-
-func common(a, b []eft.Token) int {
-	n := 0
-	for n < min(len(a), len(b)) && a[n] == b[n] {
-		n++
-	}
-	return n
 }

@@ -1,9 +1,7 @@
 package llamacpptest
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"math"
 	"net/http"
@@ -12,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/graft-gateway/graft/eft"
+	"github.com/graft-gateway/graft/proxy/enginetest"
 )
 
 // run is one prompt being answered. The slot's turn is its own.
@@ -34,7 +33,7 @@ type run struct {
 func (s *Server) start(in *request, slot *slot, index int, prompt []eft.Token) *run {
 	r := &run{server: s, options: s.now(), in: in, slot: slot, index: index, ids: slices.Clone(prompt), prompt: len(prompt)}
 	if (in.CachePrompt == nil || *in.CachePrompt) && !r.options.NoCache {
-		r.cached = min(common(slot.tokens, prompt), len(prompt)-1)
+		r.cached = min(enginetest.Common(slot.tokens, prompt), len(prompt)-1)
 	}
 	if in.Predict != nil && *in.Predict == 0 {
 		r.stop = "limit"
@@ -62,7 +61,7 @@ func (r *run) step() (bool, *refusal) {
 		r.unsent = append(r.unsent, r.options.piece(token)...)
 	}
 	if r.in.Probs > 0 && !open(r.said) {
-		r.positions = append(r.positions, r.position(token, logSoftmax(logits)))
+		r.positions = append(r.positions, r.position(token, enginetest.LogSoftmax(logits)))
 	}
 	switch count := len(r.ids) - r.prompt; {
 	case ends && !r.in.IgnoreEnd:
@@ -127,13 +126,8 @@ func open(text []byte) bool {
 // position tells a token and the best of the row that it was chosen from, which is the
 // model's own whatever chose.
 func (r *run) position(token eft.Token, row []float32) any {
-	ids := make([]eft.Token, len(row))
-	for i := range ids {
-		ids[i] = eft.Token(i)
-	}
-	slices.SortStableFunc(ids, func(a, b eft.Token) int { return cmp.Compare(row[b], row[a]) })
 	top := []any{}
-	for _, id := range ids[:min(r.in.Probs, len(ids))] {
+	for _, id := range enginetest.Best(row, r.in.Probs) {
 		top = append(top, r.entry(id, row[id]))
 	}
 	entry := r.entry(token, row[token])
@@ -154,12 +148,11 @@ func (r *run) entry(id eft.Token, logProb float32) map[string]any {
 // stream sends an event for each token behind which no character is open, and a last
 // one; there is no [DONE] behind it.
 func (r *run) stream(w http.ResponseWriter, ctx context.Context) {
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.WriteHeader(http.StatusOK)
+	enginetest.Stream(w)
 	for more := r.stop == ""; more && ctx.Err() == nil; {
 		var no *refusal
 		if more, no = r.step(); no != nil {
-			send(w, map[string]any{"error": map[string]any{"code": no.status, "message": no.message, "type": no.kind}})
+			enginetest.Send(w, map[string]any{"error": map[string]any{"code": no.status, "message": no.message, "type": no.kind}})
 			return
 		}
 		if open(r.said) {
@@ -172,18 +165,12 @@ func (r *run) stream(w http.ResponseWriter, ctx context.Context) {
 		if n := len(r.positions); r.in.Probs > 0 {
 			event["completion_probabilities"] = r.positions[n-1:]
 		}
-		send(w, event)
+		enginetest.Send(w, event)
 		r.unsent = r.unsent[:0]
 	}
 	if ctx.Err() == nil {
-		send(w, r.last())
+		enginetest.Send(w, r.last())
 	}
-}
-
-func send(w http.ResponseWriter, event any) {
-	data, _ := json.Marshal(event)
-	fmt.Fprintf(w, "data: %s\n\n", data)
-	w.(http.Flusher).Flush()
 }
 
 // last is the whole answer, or a stream's last event: the latter has no positions. Of
@@ -211,20 +198,4 @@ func (r *run) last() map[string]any {
 		}
 	}
 	return some
-}
-
-func logSoftmax(logits []float32) []float32 {
-	most := math.Inf(-1)
-	for _, x := range logits {
-		most = max(most, float64(x))
-	}
-	sum := 0.0
-	for _, x := range logits {
-		sum += math.Exp(float64(x) - most)
-	}
-	row := make([]float32, len(logits))
-	for i, x := range logits {
-		row[i] = float32(float64(x) - most - math.Log(sum))
-	}
-	return row
 }

@@ -13,10 +13,8 @@ import (
 	"sync"
 
 	"github.com/graft-gateway/graft/eft"
+	"github.com/graft-gateway/graft/proxy/enginetest"
 )
-
-// Model gives the logits behind a prefix. It must be safe for concurrent use.
-type Model func(prefix []eft.Token) []float32
 
 // Options say how a server was started.
 type Options struct {
@@ -46,14 +44,14 @@ const (
 
 // Server is the server. It is safe for concurrent use.
 type Server struct {
-	model Model
-	vocab int // ids that the model scores
-	mux   *http.ServeMux
+	model    enginetest.Model
+	vocab    int // ids that the model scores
+	mux      *http.ServeMux
+	requests enginetest.Requests // to /completion
 
-	mu       sync.Mutex // guards what follows
-	options  Options
-	slots    []*slot
-	requests []json.RawMessage
+	mu      sync.Mutex // guards what follows
+	options Options
+	slots   []*slot
 }
 
 // slot is a place for one text.
@@ -64,7 +62,7 @@ type slot struct {
 }
 
 // New makes a server; serve it with net/http/httptest.
-func New(model Model, options Options) *Server {
+func New(model enginetest.Model, options Options) *Server {
 	s := &Server{model: model, vocab: len(model([]eft.Token{0})), mux: http.NewServeMux()}
 	s.Restart(options)
 	s.mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { reply(w, map[string]any{"status": "ok"}) })
@@ -110,13 +108,7 @@ func (s *Server) Restart(options Options) {
 }
 
 // Requests returns the bodies of all requests to /completion since the last call.
-func (s *Server) Requests() []json.RawMessage {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	requests := s.requests
-	s.requests = nil
-	return requests
-}
+func (s *Server) Requests() []json.RawMessage { return s.requests.Take() }
 
 func (s *Server) now() Options {
 	s.mu.Lock()
@@ -185,6 +177,5 @@ func fail(w http.ResponseWriter, status int, kind, message string) {
 
 func write(w http.ResponseWriter, status int, value any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(value) // a client that left
+	enginetest.Reply(w, status, value)
 }

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/graft-gateway/graft/eft"
+	"github.com/graft-gateway/graft/proxy/enginetest"
 )
 
 // tokenize takes text, ids, or a list of both, and gives ids, with their pieces if that
@@ -116,16 +117,11 @@ func (o *Options) cut(raw json.RawMessage) ([]eft.Token, error) {
 func (o *Options) cutText(text string) ([]eft.Token, error) {
 	ids := []eft.Token{}
 	for text != "" {
-		best := -1
-		for id, p := range o.Pieces {
-			if len(p) > 0 && strings.HasPrefix(text, string(p)) && (best < 0 || len(p) > len(o.Pieces[best])) {
-				best = id
-			}
-		}
-		if best < 0 {
+		id, rest, ok := enginetest.Longest(o.Pieces, text)
+		if !ok {
 			return nil, fmt.Errorf("no token begins %q", text)
 		}
-		ids, text = append(ids, eft.Token(best)), text[len(o.Pieces[best]):]
+		ids, text = append(ids, id), rest
 	}
 	return ids, nil
 }

@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 
 	"github.com/graft-gateway/graft/eft"
+	"github.com/graft-gateway/graft/proxy/enginetest"
 )
 
 type request struct {
@@ -35,13 +35,10 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	body, err := io.ReadAll(r.Body)
+	body, err := s.requests.Read(r)
 	if err != nil {
 		return
 	}
-	s.mu.Lock()
-	s.requests = append(s.requests, slices.Clone(json.RawMessage(body)))
-	s.mu.Unlock()
 	in, prompts, err := o.read(body)
 	if err != nil {
 		fail(w, http.StatusBadRequest, err.Error())
@@ -139,15 +136,12 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, in *request, pro
 	if o.SilentStream {
 		in.k = 0
 	}
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.WriteHeader(http.StatusOK)
+	enginetest.Stream(w)
 	run := run{server: s, options: o, in: in, ids: prompt}
 	for more := true; more && r.Context().Err() == nil; {
 		sent := len(run.out)
 		more = run.step()
-		data, _ := json.Marshal(map[string]any{"object": "text_completion", "model": o.Answers, "choices": []any{run.choice(0, sent)}})
-		fmt.Fprintf(w, "data: %s\n\n", data)
-		w.(http.Flusher).Flush()
+		enginetest.Send(w, map[string]any{"object": "text_completion", "model": o.Answers, "choices": []any{run.choice(0, sent)}})
 	}
-	fmt.Fprint(w, "data: [DONE]\n\n")
+	enginetest.Done(w)
 }

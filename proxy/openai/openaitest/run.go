@@ -1,7 +1,6 @@
 package openaitest
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -11,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/graft-gateway/graft/eft"
+	"github.com/graft-gateway/graft/proxy/enginetest"
 )
 
 // run is one prompt being answered.
@@ -60,7 +60,7 @@ func (r *run) step() bool {
 	ends := slices.Contains(r.options.Ends, token) && !(r.in.IgnoreEOS && r.options.Ignores)
 	r.ids = append(slices.Clip(r.ids), token)
 	if !ends || r.options.TellEnds {
-		r.out = append(r.out, told{token, logSoftmax(shown)})
+		r.out = append(r.out, told{token, enginetest.LogSoftmax(shown)})
 	}
 	switch {
 	case ends:
@@ -112,7 +112,7 @@ func (r *run) logprobs(out []told) map[string]any {
 		for _, t := range out {
 			own := r.content(t.token, t.row[t.token])
 			top := []any{}
-			for _, id := range best(t.row, r.in.k) {
+			for _, id := range enginetest.Best(t.row, r.in.k) {
 				top = append(top, r.content(id, t.row[id]))
 			}
 			own["top_logprobs"] = top
@@ -124,7 +124,7 @@ func (r *run) logprobs(out []told) map[string]any {
 	for _, t := range out {
 		// As servers do in Python: of tokens that share a name the last stays.
 		listed := map[string]float32{}
-		for _, id := range best(t.row, r.in.k) {
+		for _, id := range enginetest.Best(t.row, r.in.k) {
 			listed[r.name(id)] = t.row[id]
 		}
 		listed[r.name(t.token)] = t.row[t.token]
@@ -173,26 +173,4 @@ func (o *Options) piece(id eft.Token) string {
 		return string(o.Pieces[id])
 	}
 	return ""
-}
-
-func best(row []float32, k int) []eft.Token {
-	ids := make([]eft.Token, len(row))
-	for i := range ids {
-		ids[i] = eft.Token(i)
-	}
-	slices.SortStableFunc(ids, func(a, b eft.Token) int { return cmp.Compare(row[b], row[a]) })
-	return ids[:min(k, len(ids))]
-}
-
-func logSoftmax(logits []float32) []float32 {
-	most := float64(slices.Max(logits))
-	sum := 0.0
-	for _, x := range logits {
-		sum += math.Exp(float64(x) - most)
-	}
-	row := make([]float32, len(logits))
-	for i, x := range logits {
-		row[i] = float32(float64(x) - most - math.Log(sum))
-	}
-	return row
 }

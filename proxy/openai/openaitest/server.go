@@ -3,14 +3,11 @@ package openaitest
 import (
 	"encoding/json"
 	"net/http"
-	"strings"
 	"sync"
 
 	"github.com/graft-gateway/graft/eft"
+	"github.com/graft-gateway/graft/proxy/enginetest"
 )
-
-// Model gives the logits behind a prefix. It must be safe for concurrent use.
-type Model func(prefix []eft.Token) []float32
 
 // Naming is how a server writes tokens.
 type Naming string
@@ -59,17 +56,17 @@ type Options struct {
 
 // Server is the server. It is safe for concurrent use.
 type Server struct {
-	model Model
-	mux   *http.ServeMux
+	model    enginetest.Model
+	mux      *http.ServeMux
+	requests enginetest.Requests // for completions
 
-	mu       sync.Mutex // guards what follows
-	options  Options
-	requests []json.RawMessage
-	drawn    uint64 // what was sampled, to draw other numbers each time
+	mu      sync.Mutex // guards what follows
+	options Options
+	drawn   uint64 // what was sampled, to draw other numbers each time
 }
 
 // New makes a server; serve it with net/http/httptest.
-func New(model Model, options Options) *Server {
+func New(model enginetest.Model, options Options) *Server {
 	s := &Server{model: model, mux: http.NewServeMux()}
 	s.Restart(options)
 	s.mux.HandleFunc("GET /v1/models", s.models)
@@ -95,13 +92,7 @@ func (s *Server) Restart(options Options) {
 }
 
 // Requests returns the bodies of all requests for completions since the last call.
-func (s *Server) Requests() []json.RawMessage {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	requests := s.requests
-	s.requests = nil
-	return requests
-}
+func (s *Server) Requests() []json.RawMessage { return s.requests.Take() }
 
 func (s *Server) now() Options {
 	s.mu.Lock()
@@ -149,28 +140,18 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request) {
 func (o *Options) cut(text string) []eft.Token {
 	ids := append([]eft.Token{}, o.First...)
 	for text != "" {
-		best := -1
-		for id, piece := range o.Pieces {
-			if len(piece) > 0 && strings.HasPrefix(text, string(piece)) && (best < 0 || len(piece) > len(o.Pieces[best])) {
-				best = id
-			}
-		}
-		if best < 0 {
+		id, rest, ok := enginetest.Longest(o.Pieces, text)
+		if !ok {
 			text = text[1:]
 			continue
 		}
-		ids, text = append(ids, eft.Token(best)), text[len(o.Pieces[best]):]
+		ids, text = append(ids, id), rest
 	}
 	return ids
 }
 
-func reply(w http.ResponseWriter, value any) {
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(value)
-}
+func reply(w http.ResponseWriter, value any) { enginetest.Reply(w, http.StatusOK, value) }
 
 func fail(w http.ResponseWriter, status int, message string) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{"error": map[string]any{"message": message, "type": "invalid_request_error"}})
+	enginetest.Reply(w, status, map[string]any{"error": map[string]any{"message": message, "type": "invalid_request_error"}})
 }

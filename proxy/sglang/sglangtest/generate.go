@@ -5,12 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"slices"
 	"strconv"
 
 	"github.com/graft-gateway/graft/eft"
+	"github.com/graft-gateway/graft/proxy/enginetest"
 )
 
 // request is the body of /generate, as far as the server knows it: it refuses others.
@@ -49,13 +48,10 @@ type refusal string
 func (r refusal) Error() string { return string(r) }
 
 func (s *Server) generate(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body)
+	body, err := s.requests.Read(r)
 	if err != nil {
 		return
 	}
-	s.mu.Lock()
-	s.requests = append(s.requests, slices.Clone(json.RawMessage(body)))
-	s.mu.Unlock()
 	in, prompts, list, err := s.read(body)
 	if err != nil {
 		fail(w, http.StatusBadRequest, err.Error())
@@ -125,8 +121,7 @@ func (s *Server) read(body []byte) (*request, [][]eft.Token, bool, error) {
 // that came before.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request, run *run) {
 	o := s.now()
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.WriteHeader(http.StatusOK)
+	enginetest.Stream(w)
 	sent := 0
 	for more := true; more; {
 		for n := 0; n < o.Interval && more; n++ {
@@ -140,9 +135,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, run *run) {
 			run.cut(event, sent)
 		}
 		sent = len(run.out)
-		data, _ := json.Marshal(event)
-		fmt.Fprintf(w, "data: %s\n\n", data)
-		w.(http.Flusher).Flush()
+		enginetest.Send(w, event)
 	}
-	fmt.Fprint(w, "data: [DONE]\n\n")
+	enginetest.Done(w)
 }

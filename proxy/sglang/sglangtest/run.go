@@ -1,13 +1,13 @@
 package sglangtest
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"slices"
 	"strconv"
 
 	"github.com/graft-gateway/graft/eft"
+	"github.com/graft-gateway/graft/proxy/enginetest"
 )
 
 // run is one prompt being answered.
@@ -60,7 +60,7 @@ func (s *Server) start(in *request, ids []eft.Token) (*run, error) {
 			r.input = append(r.input, position{token: [3]any{nil, said, nil}})
 			continue
 		}
-		row := logSoftmax(s.model(ids[:at]))
+		row := enginetest.LogSoftmax(s.model(ids[:at]))
 		r.input = append(r.input, r.tell(row, said, row[ids[at]]))
 	}
 	if in.params.MaxNewTokens == 0 {
@@ -96,7 +96,7 @@ func (r *run) step() bool {
 			logits[i] /= float32(p.Temperature)
 		}
 	}
-	row := logSoftmax(logits)
+	row := enginetest.LogSoftmax(logits)
 	token := eft.Token(0)
 	for id, logProb := range row {
 		if logProb > row[token] {
@@ -128,13 +128,8 @@ func (r *run) tell(row []float32, token eft.Token, logProb float32) position {
 	}
 	p := position{token: entry(token, logProb)}
 	if r.in.TopLogprobs > 0 {
-		ids := make([]eft.Token, len(row))
-		for i := range ids {
-			ids[i] = eft.Token(i)
-		}
-		slices.SortStableFunc(ids, func(a, b eft.Token) int { return cmp.Compare(row[b], row[a]) })
 		best := [][3]any{}
-		for _, id := range ids[:r.in.TopLogprobs] { // more than there are breaks the server, too
+		for _, id := range enginetest.Best(row, len(row))[:r.in.TopLogprobs] { // more than there are breaks the server, too
 			best = append(best, entry(id, row[id]))
 		}
 		p.top = best
@@ -186,20 +181,4 @@ func lists(meta map[string]any, side string, positions []position, in *request) 
 	if in.Named != nil {
 		meta[side+"_token_ids_logprobs"] = named
 	}
-}
-
-func logSoftmax(logits []float32) []float32 {
-	most := math.Inf(-1)
-	for _, x := range logits {
-		most = max(most, float64(x))
-	}
-	sum := 0.0
-	for _, x := range logits {
-		sum += math.Exp(float64(x) - most)
-	}
-	row := make([]float32, len(logits))
-	for i, x := range logits {
-		row[i] = float32(float64(x) - most - math.Log(sum))
-	}
-	return row
 }

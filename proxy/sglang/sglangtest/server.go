@@ -9,10 +9,8 @@ import (
 	"sync"
 
 	"github.com/graft-gateway/graft/eft"
+	"github.com/graft-gateway/graft/proxy/enginetest"
 )
-
-// Model gives the logits behind a prefix. It must be safe for concurrent use.
-type Model func(prefix []eft.Token) []float32
 
 // Options say how a server was started.
 type Options struct {
@@ -37,18 +35,18 @@ type Options struct {
 
 // Server is the server. It is safe for concurrent use.
 type Server struct {
-	model Model
-	vocab int // ids that the model scores
-	mux   *http.ServeMux
+	model    enginetest.Model
+	vocab    int // ids that the model scores
+	mux      *http.ServeMux
+	requests enginetest.Requests // to /generate
 
 	mu       sync.Mutex // guards what follows
 	options  Options
 	prefixes map[string][][]eft.Token // by extra_key and cache_salt, what was computed
-	requests []json.RawMessage
 }
 
 // New makes a server; serve it with net/http/httptest.
-func New(model Model, options Options) *Server {
+func New(model enginetest.Model, options Options) *Server {
 	s := &Server{model: model, vocab: len(model([]eft.Token{0})), mux: http.NewServeMux(), prefixes: map[string][][]eft.Token{}}
 	s.Restart(options)
 	for _, prefix := range []string{"", "get_"} {
@@ -87,13 +85,7 @@ func (s *Server) Restart(options Options) {
 }
 
 // Requests returns the bodies of all requests to /generate since the last call.
-func (s *Server) Requests() []json.RawMessage {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	requests := s.requests
-	s.requests = nil
-	return requests
-}
+func (s *Server) Requests() []json.RawMessage { return s.requests.Take() }
 
 func (s *Server) now() Options {
 	s.mu.Lock()
@@ -153,17 +145,12 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request) {
 	}
 	ids := []eft.Token{}
 	for rest := in.Prompt; rest != ""; {
-		best := -1
-		for id, piece := range pieces {
-			if len(piece) > 0 && strings.HasPrefix(rest, string(piece)) && (best < 0 || len(piece) > len(pieces[best])) {
-				best = id
-			}
-		}
-		if best < 0 {
+		id, behind, ok := enginetest.Longest(pieces, rest)
+		if !ok {
 			fail(w, http.StatusBadRequest, fmt.Sprintf("no token begins %q", rest))
 			return
 		}
-		ids, rest = append(ids, eft.Token(best)), rest[len(pieces[best]):]
+		ids, rest = append(ids, id), behind
 	}
 	reply(w, map[string]any{"tokens": ids, "count": len(ids), "max_model_len": s.now().Context})
 }
@@ -203,23 +190,14 @@ func (s *Server) cached(key string, ids []eft.Token, most int) int {
 	}
 	longest := 0
 	for _, known := range s.prefixes[key] {
-		n := 0
-		for n < min(len(known), len(ids)) && known[n] == ids[n] {
-			n++
-		}
-		longest = max(longest, n)
+		longest = max(longest, enginetest.Common(known, ids))
 	}
 	s.prefixes[key] = append(s.prefixes[key], slices.Clone(ids))
 	return min(longest, most)
 }
 
-func reply(w http.ResponseWriter, value any) {
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(value)
-}
+func reply(w http.ResponseWriter, value any) { enginetest.Reply(w, http.StatusOK, value) }
 
 func fail(w http.ResponseWriter, status int, message string) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{"error": map[string]string{"message": message}})
+	enginetest.Reply(w, status, map[string]any{"error": map[string]string{"message": message}})
 }
