@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
 	"log/slog"
@@ -34,6 +35,19 @@ func newRowCache(c Config, log *slog.Logger) (*rowCache, error) {
 		return nil, fmt.Errorf("cache: %w", err)
 	}
 	return &rowCache{tiers, rowcache.New(tiers, options.Secret)}, nil
+}
+
+// check asks Redis whether it takes what is kept there, and warns if not: texts would be
+// made without it, and nobody knew why.
+func (r *rowCache) check(ctx context.Context, log *slog.Logger) {
+	if r == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, storePatience)
+	defer cancel()
+	if err := r.tiers.Check(ctx); err != nil && ctx.Err() != context.Canceled {
+		log.Warn("redis does not work: rows are kept in memory alone until it does", "error", err)
+	}
 }
 
 // close ends the cache; what waits for Redis is written within a bounded time.

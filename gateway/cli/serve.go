@@ -53,6 +53,7 @@ func (s *serve) Run(ctx context.Context, log *slog.Logger) (err error) {
 	tellNotes(log, wiring, routes)
 	tellServers(log, wiring)
 	tellPassThrough(log, routes)
+	wiring.rows.check(ctx, log)
 	server := gateway.New(gateway.Config{
 		Routes: routes, Keys: keys(config.KeysEnv), Log: log, Metrics: registry(env, wiring),
 		Limits: gateway.Limits{
