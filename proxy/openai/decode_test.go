@@ -5,26 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/graft-gateway/graft/eft"
 	"github.com/graft-gateway/graft/proxy"
+	"github.com/graft-gateway/graft/proxy/dialecttest"
 )
 
 // scripted is a recognised server that answers every request with body.
 func scripted(t testing.TB, kind, body string) *server {
 	t.Helper()
-	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", kind)
-		fmt.Fprint(w, body)
-	}))
-	t.Cleanup(listener.Close)
 	vocabulary := eft.NewVocabulary(pieces())
-	s := &server{client: connect(t, listener.URL), vocabulary: vocabulary, naming: newNaming(vocabulary), answers: "m", pin: -1, other: new(atomic.Pointer[string])}
+	s := &server{client: dialecttest.Saying(t, kind, body), vocabulary: vocabulary, naming: newNaming(vocabulary), answers: "m", pin: -1, other: new(atomic.Pointer[string])}
 	s.naming.asIDs, s.caps.TopLogprobs = true, 3
 	return s
 }
@@ -131,23 +125,7 @@ func TestStreamsByTheirEvents(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer stream.Close()
-			var tokens []string
-			for {
-				_, token, err := stream.Next()
-				if err == nil {
-					tokens = append(tokens, fmt.Sprint(token))
-					continue
-				}
-				got := strings.Join(tokens, " ")
-				want, says, fails := strings.Cut(test.want, "|")
-				if !fails {
-					want, says = strings.TrimSuffix(test.want, " EOF"), "EOF"
-				}
-				if got != want || !strings.Contains(err.Error(), says) {
-					t.Errorf("tokens %s, error %v, want %s", got, err, test.want)
-				}
-				return
-			}
+			dialecttest.Streamed(t, stream, test.want)
 		})
 	}
 }
@@ -205,7 +183,7 @@ func FuzzCompletion(f *testing.F) {
 	f.Add([]byte(answering(`{"tokens":["token_id:35"],"token_logprobs":[-0.5],"top_logprobs":[{"token_id:34":-2.5,"token_id:35":-0.5}]}`)))
 	f.Add([]byte(answering(`{"content":[{"token":"é","logprob":-0.5,"bytes":[195,169],"top_logprobs":[{"token":"é","logprob":-0.5,"token_id":36}]}]}`)))
 	vocabulary := eft.NewVocabulary(pieces())
-	s := &server{client: connect(f, "http://127.0.0.1:1"), vocabulary: vocabulary, naming: newNaming(vocabulary), pin: -1, other: new(atomic.Pointer[string])}
+	s := &server{client: dialecttest.Client(f, "http://127.0.0.1:1"), vocabulary: vocabulary, naming: newNaming(vocabulary), pin: -1, other: new(atomic.Pointer[string])}
 	s.naming.asIDs, s.caps.TopLogprobs = true, 3
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var out completion

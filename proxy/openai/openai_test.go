@@ -6,33 +6,23 @@ import (
 	"io"
 	"math"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/graft-gateway/graft/eft"
 	"github.com/graft-gateway/graft/proxy"
+	"github.com/graft-gateway/graft/proxy/dialecttest"
 	"github.com/graft-gateway/graft/proxy/openai/openaitest"
 )
 
 const scored = 40 // ids that the model scores; the vocabulary has fewer
 
-// tiny is a model whose logits are a hash of the last three tokens, and of where it is.
+// tiny is a model of hashed logits.
 func tiny(prefix []eft.Token) []float32 {
-	state := uint64(len(prefix) % 3)
-	for _, t := range prefix[max(0, len(prefix)-3):] {
-		state = state*0x9E3779B97F4A7C15 + uint64(t) + 1
-	}
-	logits := make([]float32, scored)
-	for i := range logits {
-		x := (state + uint64(i)) * 0xBF58476D1CE4E5B9
-		x ^= x >> 29
-		x *= 0x94D049BB133111EB
-		logits[i] = float32(x>>40) / (1 << 24) * 9
-		if i >= 37 {
-			logits[i] -= 6
-		}
+	logits := dialecttest.Hashed(prefix, scored)
+	for i := 37; i < scored; i++ {
+		logits[i] -= 6
 	}
 	return logits
 }
@@ -59,29 +49,11 @@ var unclear = map[proxy.TokenForm][]eft.Token{
 	proxy.TokenBytes: {34, 35, 37, 38, 39},
 }
 
-// truth is the row behind a prefix in float64, worked out apart from the server.
-func truth(prefix []eft.Token) []float64 {
-	logits, sum := tiny(prefix), 0.0
-	for _, x := range logits {
-		sum += math.Exp(float64(x))
-	}
-	row := make([]float64, len(logits))
-	for i, x := range logits {
-		row[i] = float64(x) - math.Log(sum)
-	}
-	return row
-}
+// truth is the row behind a prefix.
+func truth(prefix []eft.Token) []float64 { return dialecttest.Truth(tiny(prefix)) }
 
 // ranked are the k best ids behind a prefix.
-func ranked(prefix []eft.Token, k int) []eft.Token {
-	row := truth(prefix)
-	ids := make([]eft.Token, len(row))
-	for i := range ids {
-		ids[i] = eft.Token(i)
-	}
-	slices.SortFunc(ids, func(a, b eft.Token) int { return int(math.Copysign(1, row[b]-row[a])) })
-	return ids[:k]
-}
+func ranked(prefix []eft.Token, k int) []eft.Token { return dialecttest.Ranked(truth(prefix), k) }
 
 // written is the text that a server writes for a token.
 func written(id eft.Token, options openaitest.Options) string {
@@ -134,22 +106,11 @@ func check(t *testing.T, row eft.Row, err error, prefix []eft.Token, k int, form
 	}
 }
 
-func connect(t testing.TB, url string) *proxy.Client {
-	t.Helper()
-	client, err := proxy.NewClient(proxy.Endpoint{Name: "tiny", URL: url})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return client
-}
-
 func start(t *testing.T, options openaitest.Options) (*openaitest.Server, *proxy.Client) {
 	t.Helper()
 	options.Pieces = pieces()
 	s := openaitest.New(tiny, options)
-	listener := httptest.NewServer(s)
-	t.Cleanup(listener.Close)
-	return s, connect(t, listener.URL)
+	return s, dialecttest.Serve(t, s)
 }
 
 func recognise(client *proxy.Client, t *testing.T, k int) (proxy.Server, error) {
@@ -417,15 +378,14 @@ func TestRecogniseRefuses(t *testing.T) {
 }
 
 func TestServersWithoutLogprobs(t *testing.T) {
-	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	client := dialecttest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
 			fmt.Fprint(w, `{"data":[{"id":"tgi"}]}`)
 			return
 		}
 		fmt.Fprint(w, `{"model":"tgi","choices":[{"index":0,"text":"x","logprobs":null,"finish_reason":"length"}],"usage":{"prompt_tokens":5}}`)
 	}))
-	defer listener.Close()
-	_, err := recognise(connect(t, listener.URL), t, 0)
+	_, err := recognise(client, t, 0)
 	if err == nil || !strings.Contains(err.Error(), "no log-probs") {
 		t.Errorf("error %v", err)
 	}

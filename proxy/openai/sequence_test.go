@@ -7,47 +7,33 @@ import (
 
 	"github.com/graft-gateway/graft/eft"
 	"github.com/graft-gateway/graft/proxy"
+	"github.com/graft-gateway/graft/proxy/dialecttest"
 	"github.com/graft-gateway/graft/proxy/openai/openaitest"
 )
 
-// TestSequencesFollowTheModel decodes as the gateway does: with and without paths, and
-// off the base's own way now and then.
+// based is a base that speaks this dialect, with the tests' vocabulary.
+func based(t *testing.T, client *proxy.Client) *proxy.Base {
+	t.Helper()
+	return dialecttest.Connect(t, proxy.Config{
+		Name: "tiny", Client: client, Dialects: []proxy.Dialect{Dialect{}},
+		Want: proxy.Want{TopLogprobs: 8, Vocabulary: eft.NewVocabulary(pieces())},
+	})
+}
+
 func TestSequencesFollowTheModel(t *testing.T) {
 	for name, options := range map[string]openaitest.Options{
 		"all it can": {AsIDs: true, Lists: true}, "one by one": {AsIDs: true, SilentStream: true}, "bytes": {Chat: true, Bytes: true, Lists: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, client := start(t, options)
-			base, err := proxy.Connect(t.Context(), proxy.Config{
-				Name: "tiny", Client: client, Dialects: []proxy.Dialect{Dialect{}},
-				Want: proxy.Want{TopLogprobs: 8, Vocabulary: eft.NewVocabulary(pieces())},
+			base, prompt := based(t, client), []eft.Token{3, 1, 4}
+			dialecttest.Decode(t, base, prompt, func(r dialecttest.Round) bool {
+				check(t, append(r.Rows, eft.Row{})[0], r.Err, slices.Concat(prompt, r.Generated), 8, base.Caps().Tokens, options)
+				for i, row := range r.Rows {
+					check(t, row, nil, slices.Concat(prompt, r.Generated, r.Path[:i]), 8, base.Caps().Tokens, options)
+				}
+				return r.Err == nil // or it was a token that cannot be told; check has seen to it
 			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			prompt := []eft.Token{3, 1, 4}
-			sequence := base.Open("ann", prompt)
-			defer sequence.Close()
-			var generated []eft.Token
-			for n := range 60 {
-				var path []eft.Token
-				if n%7 == 3 && base.Caps().Tokens == proxy.TokenIDs {
-					path = []eft.Token{eft.Token(n % 30), 2}
-				}
-				rows, err := sequence.Rows(t.Context(), generated, path)
-				check(t, append(rows, eft.Row{})[0], err, slices.Concat(prompt, generated), 8, base.Caps().Tokens, options)
-				if err != nil {
-					return // a token that cannot be told; check has seen to it
-				}
-				for i, row := range rows {
-					check(t, row, nil, slices.Concat(prompt, generated, path[:i]), 8, base.Caps().Tokens, options)
-				}
-				next := rows[0].IDs[0]
-				if n%11 == 10 && len(rows[0].IDs) > 1 {
-					next = rows[0].IDs[1]
-				}
-				generated = append(generated, next)
-			}
 		})
 	}
 }
@@ -57,14 +43,7 @@ func TestSequencesFollowTheModel(t *testing.T) {
 func TestAModelThatIsExchangedUnderItsName(t *testing.T) {
 	options := openaitest.Options{AsIDs: true, Answers: "tiny-0101"}
 	server, client := start(t, options)
-	base, err := proxy.Connect(t.Context(), proxy.Config{
-		Name: "tiny", Client: client, Dialects: []proxy.Dialect{Dialect{}},
-		Want: proxy.Want{TopLogprobs: 8, Vocabulary: eft.NewVocabulary(pieces())},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	prompt := []eft.Token{3, 1, 4}
+	base, prompt := based(t, client), []eft.Token{3, 1, 4}
 	old := base.Open("ann", prompt)
 	defer old.Close()
 	was := old.Identity()

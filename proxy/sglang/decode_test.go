@@ -3,34 +3,19 @@ package sglang
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/graft-gateway/graft/eft"
 	"github.com/graft-gateway/graft/proxy"
+	"github.com/graft-gateway/graft/proxy/dialecttest"
 )
-
-func connect(t testing.TB, url string) *proxy.Client {
-	t.Helper()
-	client, err := proxy.NewClient(proxy.Endpoint{Name: "tiny", URL: url})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return client
-}
 
 // scripted is a recognised server that answers every request with body.
 func scripted(t testing.TB, kind, body string) *server {
 	t.Helper()
-	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", kind)
-		fmt.Fprint(w, body)
-	}))
-	t.Cleanup(listener.Close)
 	return &server{
-		client: connect(t, listener.URL), vocabulary: eft.NewVocabulary(pieces()), pass: true, segment: 4,
+		client: dialecttest.Saying(t, kind, body), vocabulary: eft.NewVocabulary(pieces()), pass: true, segment: 4,
 		caps: proxy.Caps{TopLogprobs: 2, VocabSize: vocabulary}, weights: json.RawMessage(`"a"`),
 	}
 }
@@ -106,12 +91,12 @@ func TestStreamsByTheirEvents(t *testing.T) {
 		{"only what is new", event("null", 1, 3) + event("null", 3, 4, 5) + event(stop, 4, 9) + done, "3 4 5 9 EOF"},
 		{"an end at once", event(stop, 1, 9) + done, "9 EOF"},
 		{"fewer than asked for lack of room", event(`{"type":"length","length":2}`, 2, 3, 4) + done, "3 4 EOF"},
-		{"a token without a row", event("null", 1, 3) + event(stop, 3, 4) + done, "3 1 tokens came before"},
-		{"more than asked for", event("null", 5, 3, 4, 5, 6, 7), "more than the 4"},
-		{"no reason to end", event("null", 1, 3) + done, "3 says no reason"},
-		{"a cut", event("null", 1, 3), "3 cut"},
-		{"an error inside", event("null", 1, 3) + `data: {"error":{"message":"the model is gone","code":503}}` + "\n\n" + done, "3 the model is gone"},
-		{"not JSON", event("null", 1, 3) + "data: {\n\n", "3 JSON"},
+		{"a token without a row", event("null", 1, 3) + event(stop, 3, 4) + done, "3|1 tokens came before"},
+		{"more than asked for", event("null", 5, 3, 4, 5, 6, 7), "|more than the 4"},
+		{"no reason to end", event("null", 1, 3) + done, "3|says no reason"},
+		{"a cut", event("null", 1, 3), "3|cut"},
+		{"an error inside", event("null", 1, 3) + `data: {"error":{"message":"the model is gone","code":503}}` + "\n\n" + done, "3|the model is gone"},
+		{"not JSON", event("null", 1, 3) + "data: {\n\n", "3|JSON"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			stream, err := (&text{server: scripted(t, "text/event-stream", test.body)}).Continue(t.Context(), []eft.Token{1}, 4)
@@ -119,24 +104,7 @@ func TestStreamsByTheirEvents(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer stream.Close()
-			var got []string
-			for {
-				row, token, err := stream.Next()
-				if err != nil {
-					got = append(got, err.Error())
-					break
-				}
-				if row.IDs[0] != token {
-					t.Errorf("row %v of token %d", row, token)
-				}
-				got = append(got, fmt.Sprint(token))
-			}
-			words := strings.SplitAfterN(test.want, " ", len(got))
-			for i, w := range words {
-				if !strings.Contains(got[i], strings.TrimSpace(w)) {
-					t.Fatalf("got %q, want %q", got, test.want)
-				}
-			}
+			dialecttest.Streamed(t, stream, test.want)
 		})
 	}
 }
@@ -147,7 +115,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Add([]byte(`{"error":{"message":"x"}}`))
 	f.Add([]byte(`[[-1,2,"a]b,"]]`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		s := &server{client: connect(t, "http://127.0.0.1:1"), vocabulary: eft.NewVocabulary(pieces()), pass: true, segment: 4, caps: proxy.Caps{TopLogprobs: 2, VocabSize: vocabulary}}
+		s := &server{client: dialecttest.Client(t, "http://127.0.0.1:1"), vocabulary: eft.NewVocabulary(pieces()), pass: true, segment: 4, caps: proxy.Caps{TopLogprobs: 2, VocabSize: vocabulary}}
 		var out answer
 		if json.Unmarshal(data, &out) != nil {
 			return

@@ -8,53 +8,31 @@ import (
 	"io"
 	"math"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/graft-gateway/graft/eft"
 	"github.com/graft-gateway/graft/proxy"
+	"github.com/graft-gateway/graft/proxy/dialecttest"
 	"github.com/graft-gateway/graft/proxy/sglang/sglangtest"
 )
 
 const vocabulary = 40
 
-// tiny is a model whose logits are a hash of the last three tokens, and of where it is.
+// tiny is a model of hashed logits.
 func tiny(prefix []eft.Token) []float32 {
-	state := uint64(len(prefix) % 3)
-	for _, t := range prefix[max(0, len(prefix)-3):] {
-		state = state*0x9E3779B97F4A7C15 + uint64(t) + 1
-	}
-	logits := make([]float32, vocabulary)
-	for i := range logits {
-		x := (state + uint64(i)) * 0xBF58476D1CE4E5B9
-		x ^= x >> 29
-		x *= 0x94D049BB133111EB
-		logits[i] = float32(x>>40) / (1 << 24) * 9
-		if i >= vocabulary-3 {
-			logits[i] -= 4 // padding is never a model's best, but may be among them
-		}
+	logits := dialecttest.Hashed(prefix, vocabulary)
+	for i := vocabulary - 3; i < vocabulary; i++ {
+		logits[i] -= 4 // padding is never a model's best, but may be among them
 	}
 	return logits
 }
 
-// truth is the row behind a prefix in float64, worked out apart from the server.
-func truth(prefix []eft.Token) []float64 {
-	logits, sum := tiny(prefix), 0.0
-	for _, x := range logits {
-		sum += math.Exp(float64(x))
-	}
-	row := make([]float64, len(logits))
-	for i, x := range logits {
-		row[i] = float64(x) - math.Log(sum)
-	}
-	return row
-}
+// truth is the row behind a prefix.
+func truth(prefix []eft.Token) []float64 { return dialecttest.Truth(tiny(prefix)) }
 
-func best(row []float64) eft.Token {
-	return eft.Token(slices.Index(row, slices.Max(row)))
-}
+func best(row []float64) eft.Token { return dialecttest.Ranked(row, 1)[0] }
 
 func pieces() [][]byte {
 	p := make([][]byte, vocabulary-3) // the model is padded by three ids
@@ -67,9 +45,7 @@ func pieces() [][]byte {
 func start(t *testing.T, options sglangtest.Options) (*sglangtest.Server, *proxy.Client) {
 	t.Helper()
 	s := sglangtest.New(tiny, options)
-	listener := httptest.NewServer(s)
-	t.Cleanup(listener.Close)
-	return s, connect(t, listener.URL)
+	return s, dialecttest.Serve(t, s)
 }
 
 func recognise(t *testing.T, client *proxy.Client, k int) proxy.Server {
@@ -96,14 +72,7 @@ func check(t *testing.T, row eft.Row, prefix []eft.Token, k int) {
 		}
 		return
 	}
-	ids := make([]eft.Token, vocabulary)
-	for i := range ids {
-		ids[i] = eft.Token(i)
-	}
-	slices.SortFunc(ids, func(a, b eft.Token) int {
-		return int(math.Copysign(1, want[b]-want[a]))
-	})
-	ids = slices.DeleteFunc(ids[:k], func(id eft.Token) bool { return id >= vocabulary-3 })
+	ids := slices.DeleteFunc(dialecttest.Ranked(want, k), func(id eft.Token) bool { return id >= vocabulary-3 })
 	if !slices.Equal(row.IDs, ids) || row.Best != len(ids) {
 		t.Fatalf("behind %v: ids %v, want %v", prefix, row.IDs, ids)
 	}
@@ -204,9 +173,7 @@ func TestOtherServersAreNotMistaken(t *testing.T) {
 		"model_path, no purpose": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"model_path":"x"}`) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			listener := httptest.NewServer(handler)
-			defer listener.Close()
-			_, err := Dialect{}.Recognise(t.Context(), connect(t, listener.URL), proxy.Want{Vocabulary: eft.NewVocabulary(pieces())})
+			_, err := Dialect{}.Recognise(t.Context(), dialecttest.Serve(t, handler), proxy.Want{Vocabulary: eft.NewVocabulary(pieces())})
 			if !errors.Is(err, proxy.ErrOtherDialect) {
 				t.Errorf("error %v", err)
 			}
