@@ -9,10 +9,16 @@ import (
 	"github.com/graft-gateway/graft/proxy"
 )
 
-// Streamed reads a stream whose tokens are the best of their rows, and wants "3 4 EOF"
-// for two tokens and the end, or "3 4|cut" for two tokens and an error that says cut.
-func Streamed(t *testing.T, stream proxy.Continuation, want string) {
+// Streamed reads a stream of at most 4 tokens, each the best of its row, and wants
+// "3 4 EOF" for two tokens and the end, or "3 4|cut" for two tokens and an error that
+// says cut.
+func Streamed(t *testing.T, text proxy.Text, want string) {
 	t.Helper()
+	stream, err := text.Continue(t.Context(), []eft.Token{1}, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Close()
 	rows, tokens, err := read(stream)
 	for i, row := range rows {
 		if row.IDs[0] != tokens[i] {

@@ -120,12 +120,7 @@ func TestStreamsByTheirEvents(t *testing.T) {
 		{"another model", strings.Replace(event("red", "red", "null"), `"m"`, `"n"`, 1), "|changed"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			stream, err := (&text{server: scripted(t, "text/event-stream", test.body)}).Continue(t.Context(), []eft.Token{5}, 4)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer stream.Close()
-			dialecttest.Streamed(t, stream, test.want)
+			dialecttest.Streamed(t, &text{server: scripted(t, "text/event-stream", test.body)}, test.want)
 		})
 	}
 }

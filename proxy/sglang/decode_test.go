@@ -99,12 +99,7 @@ func TestStreamsByTheirEvents(t *testing.T) {
 		{"not JSON", event("null", 1, 3) + "data: {\n\n", "3|JSON"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			stream, err := (&text{server: scripted(t, "text/event-stream", test.body)}).Continue(t.Context(), []eft.Token{1}, 4)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer stream.Close()
-			dialecttest.Streamed(t, stream, test.want)
+			dialecttest.Streamed(t, &text{server: scripted(t, "text/event-stream", test.body)}, test.want)
 		})
 	}
 }
