@@ -158,6 +158,7 @@ func (c *Client) whole(ctx context.Context, q question, out any) error {
 			return struct{}{}, err
 		}
 		defer response.Body.Close()
+		a.bound()
 		err = c.decode(response, q.op(), out)
 		a.end(err)
 		return struct{}{}, err

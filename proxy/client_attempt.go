@@ -19,7 +19,7 @@ import (
 //
 //   - its end is called exactly once, by whoever knows how it came out;
 //   - at most one phase runs at a time, and none while the caller looks at what came;
-//   - late is set only by the timer, before it cancels the request.
+//   - late is set only by a timer, before it cancels the request.
 type attempt struct {
 	client *Client
 	op     string
@@ -32,6 +32,7 @@ type attempt struct {
 	phase     Phase      // that runs; empty is none
 	due       time.Time  // when it must be over
 	timer     *time.Timer
+	whole     *time.Timer // until the answer must be there whole; nil for a stream
 	late      *Error
 	connected bool
 	spent     spent
@@ -60,6 +61,9 @@ func (a *attempt) end(err error) {
 	a.phase = ""
 	if a.timer != nil {
 		a.timer.Stop()
+	}
+	if a.whole != nil {
+		a.whole.Stop()
 	}
 	if a.spent.begun {
 		a.spent.body = time.Since(a.mark)
@@ -111,6 +115,25 @@ func (a *attempt) enter(phase Phase) {
 		return
 	}
 	a.timer.Reset(limit)
+}
+
+// wholeStalls is how many stalls' time an answer that is no stream may take from its
+// headers on: one that comes byte by byte, each in time, must end, too.
+const wholeStalls = 10
+
+// bound gives the rest of an answer that is read as a whole its time.
+func (a *attempt) bound() {
+	limit := wholeStalls * a.client.endpoint.Timeouts.Stall
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.whole = time.AfterFunc(limit, func() {
+		late := a.client.clean(&Error{Fault: TimedOut, Op: a.op, Phase: Stalling,
+			Message: fmt.Sprintf("stall: the answer went on for %v (ten times timeouts.stall) and had no end", limit)})
+		a.mu.Lock()
+		a.late = late
+		a.mu.Unlock()
+		a.cancel(late)
+	})
 }
 
 // rest ends the phase that runs: the server owes nothing until the next one begins.

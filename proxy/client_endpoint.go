@@ -49,7 +49,7 @@ type Timeouts struct {
 	// FirstByte is from then on until the first byte of the answer's body: 60 s. Servers
 	// send the headers of a stream before they begin to work, so headers tell nothing.
 	FirstByte time.Duration
-	Stall     time.Duration // from one byte of the body to the next: 30 s
+	Stall     time.Duration // from one byte of the body to the next: 30 s; ten times that for all of it, but for streams
 }
 
 // Breaker is when a server is left alone for a while, so that what cannot be answered

@@ -309,6 +309,31 @@ func TestWholeAnswersAreReadWhole(t *testing.T) {
 	}
 }
 
+func TestAnAnswerThatDripsEnds(t *testing.T) {
+	server := proxytest.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		drip := time.NewTicker(10 * time.Millisecond)
+		defer drip.Stop()
+		for {
+			select {
+			case <-r.Context().Done():
+				return
+			case <-drip.C:
+				fmt.Fprint(w, " ")
+				w.(http.Flusher).Flush()
+			}
+		}
+	}))
+	endpoint := short(server.URL)
+	endpoint.Timeouts.Stall = 60 * time.Millisecond
+	var out any
+	err := mustClient(t, endpoint).Get(t.Context(), "/v1/models", &out)
+	if e := asError(t, err); e.Fault != TimedOut || e.Phase != Stalling || !strings.Contains(err.Error(), "had no end") {
+		t.Errorf("got %v", err)
+	}
+	server.Quiet()
+}
+
 func TestAnEndlessAnswerEnds(t *testing.T) {
 	server := proxytest.New(t, http.HandlerFunc(storyteller))
 	server.Break(proxytest.Fault{Kind: proxytest.Endless, Times: -1})
