@@ -1,9 +1,13 @@
 package eft
 
 import (
+	"errors"
 	"fmt"
 	"math"
 )
+
+// ErrMasked says that what a request asks for leaves no token to choose.
+var ErrMasked = errors.New("logit_bias, min_tokens and plausibility leave no token")
 
 // Sampler takes the next token from a [Combination]. Its answer depends on the
 // combination, the tokens generated so far and its parameters only; what it holds
@@ -31,8 +35,8 @@ func NewSampler(params Params) *Sampler {
 }
 
 // Next returns the token at position len(generated). The order is bias, penalties,
-// mask of end tokens, temperature, top_k, top_p, min_p, noise. It fails if bias and
-// masks leave no id a chance.
+// mask of end tokens, temperature, top_k, top_p, min_p, noise. It fails with
+// [ErrMasked] if bias and masks leave no id a chance.
 func (s *Sampler) Next(c *Combination, generated []Token) (Token, error) {
 	s.scores = append(s.scores[:0], c.LogProbs...)
 	s.bias()
@@ -46,7 +50,7 @@ func (s *Sampler) Next(c *Combination, generated []Token) (Token, error) {
 	}
 	top := argmax(s.scores)
 	if math.IsInf(s.scores[top], -1) {
-		return 0, fmt.Errorf("no id is left at position %d: bias, min_tokens or plausibility mask them all", len(generated))
+		return 0, fmt.Errorf("%w at position %d", ErrMasked, len(generated))
 	}
 	if s.params.Temperature == 0 {
 		return top, nil

@@ -227,7 +227,7 @@ func slowFilter(scores []float64, p Params) []bool {
 
 func TestNextSaysWhenNothingIsLeft(t *testing.T) {
 	_, err := NewSampler(Params{TopP: 1, Ends: []Token{0, 1}, MinTokens: 3}).Next(probs(.5, .5), nil)
-	if err == nil || !strings.Contains(err.Error(), "no id is left at position 0") {
+	if err == nil || !strings.Contains(err.Error(), "leave no token at position 0") {
 		t.Errorf("got %v", err)
 	}
 }

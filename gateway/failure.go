@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/graft-gateway/graft/eft"
 	"github.com/graft-gateway/graft/gateway/openai"
 )
 
@@ -117,6 +118,8 @@ func public(ctx context.Context, err error) error {
 		return err
 	case errors.As(err, &fault):
 		return openai.BaseFailed(fault.HTTPStatus(), fault.Public(), fault.RetryDelay(), err)
+	case errors.Is(err, eft.ErrMasked):
+		return openai.BadRequest("", openai.CodeInvalidValue, "%v; lower them", err)
 	}
 	return err
 }

@@ -46,6 +46,7 @@ func TestBadRequestsAreNamed(t *testing.T) {
 		"an answer of millions":   {text, object{"model": "demo", "prompt": []string{"x", "y", "z", "1", "2", "3"}, "n": 16, "logprobs": 257}, 400, "max_tokens", "lower"},
 		"foreign bias":            {chat, good(object{"logit_bias": object{"257": 1}}), 400, "logit_bias.257", "256"},
 		"min above max":           {chat, good(object{"max_tokens": 3, "min_tokens": 4}), 400, "min_tokens", "most tokens asked for (3)"},
+		"nothing left to choose":  {chat, good(object{"model": "plain", "min_tokens": 9, "temperature": 0, "tuning": object{"plausibility": 1}}), 400, "", "leave no token at position"},
 		"tools":                   {chat, good(object{"tools": []any{object{"type": "function"}}}), 400, "tools", "not supported"},
 		"n 0":                     {chat, good(object{"n": 0}), 400, "n", "1"},
 		"unknown tokenizer model": {"/tokenize", object{"model": "gpt-9", "prompt": "x"}, 404, "model", "gpt-9"},

@@ -392,7 +392,7 @@ func TestWiringMistakesAreErrors(t *testing.T) {
 	for id := range eft.Token(size) {
 		r.Params.Ends = append(r.Params.Ends, id)
 	}
-	if _, err := Run(t.Context(), r, nil); err == nil || !strings.Contains(err.Error(), "no id is left") {
+	if _, err := Run(t.Context(), r, nil); err == nil || !strings.Contains(err.Error(), "leave no token") {
 		t.Errorf("everything masked: %v", err)
 	}
 }
