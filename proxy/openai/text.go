@@ -93,12 +93,6 @@ func (c *continuation) read() error {
 	if err == io.EOF {
 		return c.server.malformed("the stream ended and says no reason")
 	}
-	if errors.Is(err, io.EOF) {
-		// Whoever reads on must not take a cut for the end that io.EOF stands for.
-		cut := c.server.malformed("the stream was cut")
-		cut.Fault = proxy.Unreachable
-		return cut
-	}
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package sglang
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 
 	"github.com/graft-gateway/graft/eft"
@@ -74,12 +73,6 @@ func (c *continuation) read() error {
 	data, err := c.events.Next()
 	if err == io.EOF {
 		return c.server.malformed("the stream ended after %d of %d tokens and says no reason", c.seen, c.segment)
-	}
-	if errors.Is(err, io.EOF) {
-		// Whoever reads on must not take a cut for the end that io.EOF stands for.
-		cut := c.server.malformed("the stream was cut after %d of %d tokens", c.seen, c.segment)
-		cut.Fault = proxy.Unreachable
-		return cut
 	}
 	if err != nil {
 		return err
