@@ -194,20 +194,9 @@ func post(t *testing.T, url string, body any, headers ...string) (int, object) {
 		}
 		data = string(b)
 	}
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(data))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := 0; i < len(headers); i += 2 {
-		request.Header.Set(headers[i], headers[i+1])
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
+	response, text := raw(t, url, data, headers...)
 	var answer object
-	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
+	if err := json.NewDecoder(strings.NewReader(text)).Decode(&answer); err != nil {
 		t.Fatalf("status %d: the answer is no JSON object: %v", response.StatusCode, err)
 	}
 	return response.StatusCode, answer

@@ -103,6 +103,15 @@ func (b *Base) Current(ctx context.Context) (string, error) {
 	return b.Identity(), nil
 }
 
+// Names is how many tokens of a position its texts can ask for by id: what was asked
+// for and the server can. Dense rows need none.
+func (b *Base) Names() int {
+	if b.promised.Dense {
+		return 0
+	}
+	return max(min(b.config.Names, b.promised.Names), 0)
+}
+
 // Open begins a text with prompt; the server is asked nothing. Tenant separates the
 // caches of clients that must not see each other's timing.
 func (b *Base) Open(tenant string, prompt []eft.Token) *Sequence {

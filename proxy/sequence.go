@@ -75,12 +75,7 @@ func (s *Sequence) Rows(ctx context.Context, generated, path []eft.Token) ([]eft
 }
 
 // Names is how many tokens of a position can be asked for by id; 0 is none.
-func (s *Sequence) Names() int {
-	if s.base.promised.Dense {
-		return 0
-	}
-	return max(min(s.base.config.Names, s.base.promised.Names), 0)
-}
+func (s *Sequence) Names() int { return s.base.Names() }
 
 // Named returns log-probs for names[i] behind prompt, generated and the first i tokens
 // of path, in the order of names[i].

@@ -65,10 +65,7 @@ func (c Cache) check() error {
 func (c Cache) options() store.Options {
 	o := store.Options{Memory: c.memory(), Secret: []byte(os.Getenv(c.secretEnv()))}
 	if c.Redis != "" {
-		o.Redis = &store.RedisOptions{URL: c.Redis}
-		if c.PasswordEnv != "" {
-			o.Redis.Password = os.Getenv(c.PasswordEnv)
-		}
+		o.Redis = &store.RedisOptions{URL: c.Redis, Password: os.Getenv(c.PasswordEnv)} // empty where no variable is named
 	}
 	return o
 }

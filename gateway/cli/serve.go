@@ -96,7 +96,7 @@ func tellServers(log *slog.Logger, w *wiring) {
 	for _, s := range w.bases() {
 		c := s.base.Caps()
 		log.Info("base server", "base", s.name, "dialect", c.Dialect, "version", c.Version, "model", c.Model, "context", s.context(),
-			"top_logprobs", c.TopLogprobs, "dense", c.Dense, "named", min(c.Names, s.names))
+			"top_logprobs", c.TopLogprobs, "dense", c.Dense, "named", s.base.Names())
 		for _, note := range c.Notes {
 			log.Warn("about a base server", "base", s.name, "note", note)
 		}

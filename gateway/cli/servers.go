@@ -35,7 +35,6 @@ type server struct {
 	name       string
 	base       *proxy.Base
 	limit      int // the configuration's context, 0 for none
-	names      int // tokens to ask for by name
 	vocabulary string
 }
 
@@ -68,13 +67,10 @@ func (r remote) Open(ctx context.Context, tenant string, prompt []eft.Token) (de
 	if err != nil {
 		return nil, err
 	}
-	caps, names := base.Caps(), 0
-	if !caps.Dense {
-		names = min(caps.Names, r.server.names)
-	}
+	caps := base.Caps()
 	scope := rowcache.Scope{
 		Tenant: tenant, Base: r.server.name, Identity: identity, Vocabulary: r.server.vocabulary,
-		K: caps.TopLogprobs, Dense: caps.Dense, Names: names,
+		K: caps.TopLogprobs, Dense: caps.Dense, Names: base.Names(),
 	}
 	return r.rows.cache.Open(scope, prompt, func() (rowcache.Source, error) {
 		source := base.Open(tenant, prompt)
@@ -109,7 +105,7 @@ func (w *wiring) server(ctx context.Context, name string, large BaseModel, token
 	if err != nil {
 		return nil, err
 	}
-	s := &server{name: name, base: base, limit: large.Context, names: large.named(), vocabulary: key.vocabulary}
+	s := &server{name: name, base: base, limit: large.Context, vocabulary: key.vocabulary}
 	w.servers[key] = s
 	return s, nil
 }
@@ -167,12 +163,9 @@ func (w *wiring) client(name string, c BaseServer) (*proxy.Client, error) {
 		return client, nil
 	}
 	endpoint := proxy.Endpoint{
-		Name: name, URL: c.URL,
+		Name: name, URL: c.URL, Key: os.Getenv(c.APIKeyEnv), // empty where no variable is named
 		TLS:      proxy.TLS{CA: w.file(c.TLS.CA), Certificate: w.file(c.TLS.Cert), PrivateKey: w.file(c.TLS.Key), ServerName: c.TLS.ServerName, Insecure: c.TLS.Insecure},
 		Timeouts: proxy.Timeouts{Connect: c.Timeouts.Connect, FirstByte: c.Timeouts.FirstByte, Stall: c.Timeouts.Stall},
-	}
-	if c.APIKeyEnv != "" {
-		endpoint.Key = os.Getenv(c.APIKeyEnv)
 	}
 	if c.Retries != nil {
 		endpoint.Retries = *c.Retries

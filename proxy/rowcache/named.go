@@ -92,14 +92,12 @@ func (s *Sequence) learn(ctx context.Context, generated, path []eft.Token, missi
 		if work != nil {
 			s.askNames(work, f.call, generated, path, missing)
 		}
-		if err := s.cache.flights.wait(ctx, f.call); err != nil {
+		again, err := s.landed(ctx, f.call, work != nil)
+		if err != nil {
 			return err
 		}
-		if err := f.call.err; err != nil {
-			if work == nil && foreign(ctx, err) {
-				continue
-			}
-			return err
+		if again {
+			continue
 		}
 		for i, scored := range f.call.named {
 			s.entries[i].names = union(s.entries[i].names, scored)

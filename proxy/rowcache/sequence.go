@@ -114,14 +114,12 @@ func (s *Sequence) fetch(ctx context.Context, generated, path []eft.Token) error
 		if work != nil {
 			s.ask(work, f.call, generated, path, i)
 		}
-		if err := s.cache.flights.wait(ctx, f.call); err != nil {
+		again, err := s.landed(ctx, f.call, work != nil)
+		if err != nil {
 			return err
 		}
-		if err := f.call.err; err != nil {
-			if work == nil && foreign(ctx, err) {
-				continue
-			}
-			return err
+		if again {
+			continue
 		}
 		for j := f.at; j < len(f.call.rows) && len(s.entries) < len(s.keys) && f.call.keys[j] == s.keys[len(s.entries)]; j++ {
 			s.entries = append(s.entries, entry{row: f.call.rows[j]})
@@ -133,9 +131,16 @@ func (s *Sequence) fetch(ctx context.Context, generated, path []eft.Token) error
 	return nil
 }
 
-// foreign says whether err is that somebody left, who is not the one who has ctx.
-func foreign(ctx context.Context, err error) bool {
-	return errors.Is(err, context.Canceled) && ctx.Err() == nil
+// landed waits for a call and returns what it failed with. Again is that it was another
+// text's, which left: whoever still wants the answer must ask anew.
+func (s *Sequence) landed(ctx context.Context, c *call, own bool) (again bool, err error) {
+	if err := s.cache.flights.wait(ctx, c); err != nil {
+		return false, err
+	}
+	if !own && errors.Is(c.err, context.Canceled) && ctx.Err() == nil {
+		return true, nil
+	}
+	return false, c.err
 }
 
 // ask begins a call for the rows of its keys, the first of which is position i's.
