@@ -3,7 +3,6 @@ package bench
 import (
 	"fmt"
 	"runtime"
-	"time"
 
 	"github.com/prometheus/procfs"
 )
@@ -100,19 +99,4 @@ func (m Machine) warning() string {
 		return ""
 	}
 	return fmt.Sprintf("other programs took %.0f %% of the processors meanwhile: absolute figures are too low, and ratios noisy; run it again on a machine that is otherwise idle", 100*m.Others)
-}
-
-// Quiet waits until other programs leave the processors alone, at most for patience, and
-// says whether they do.
-func Quiet(patience time.Duration) bool {
-	for end := time.Now().Add(patience); ; {
-		w := WatchMachine()
-		time.Sleep(300 * time.Millisecond)
-		if w.Others() <= busy {
-			return true
-		}
-		if time.Now().After(end) {
-			return false
-		}
-	}
 }
