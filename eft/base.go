@@ -9,7 +9,7 @@ import (
 // readBase fills m.base with the base's normalised log-probs and the base's part
 // of the combination: its best id, and what a truncated row left out.
 func (m *Mixer) readBase(rows Rows) error {
-	m.combined = Combination{LogProbs: m.combined.LogProbs, BaseLogProbs: m.base}
+	m.combined = Combination{logProbs: m.combined.logProbs, baseLogProbs: m.base}
 	var err error
 	if rows.Base.Dense() {
 		err = m.readDense(rows.Base)

@@ -86,25 +86,6 @@ type Rows struct {
 	Pairs []PairRows
 }
 
-// Combination is what the rows of one position came to.
-type Combination struct {
-	// LogProbs has one normalised log-prob per id of the vocabulary: the mixed
-	// distribution, before bias, penalties, temperature and filters.
-	LogProbs []float64
-	// BaseLogProbs are the base's own, as the mix took them: normalised, the tail of
-	// a truncated row completed.
-	BaseLogProbs []float64
-	// Top and BaseTop are the most probable ids, mixed and in the base alone.
-	Top, BaseTop Token
-	// KL is KL(mixed ‖ base) in nats.
-	KL float64
-	// MissingMass is the base's probability that a truncated row left out; 0 for
-	// a dense one.
-	MissingMass float64
-	// Truncated says that the base's row was.
-	Truncated bool
-}
-
 // Mixer combines rows with the weights of one request. It holds the scratch of
 // one goroutine: a [Combination] is valid until the next Combine.
 type Mixer struct {
@@ -122,7 +103,7 @@ func NewMixer(v *Vocabulary, mix Mix) *Mixer {
 		panic("eft: " + err.Error())
 	}
 	m := &Mixer{vocabulary: v, mix: mix, base: make([]float64, v.Size())}
-	m.combined.LogProbs = make([]float64, v.Size())
+	m.combined.logProbs = make([]float64, v.Size())
 	for id := range v.pieces {
 		if v.pieces[id] == nil {
 			m.holes = append(m.holes, Token(id))
@@ -146,9 +127,9 @@ func (m *Mixer) Combine(rows Rows) (*Combination, error) {
 	for id, b := range m.base {
 		// Not by multiplication: 0·−∞ is NaN, and the impossible stays impossible.
 		if math.IsInf(b, -1) {
-			c.LogProbs[id] = b
+			c.logProbs[id] = b
 		} else {
-			c.LogProbs[id] = m.mix.Base * b
+			c.logProbs[id] = m.mix.Base * b
 		}
 	}
 	for i, w := range m.mix.Pairs {
@@ -166,7 +147,7 @@ func (m *Mixer) Combine(rows Rows) (*Combination, error) {
 // shift adds w.Tuned·log tuned − w.Untuned·log untuned. The rows' normalisers
 // are constants of the position and are left out.
 func (m *Mixer) shift(w Weights, pair PairRows) error {
-	dst := m.combined.LogProbs
+	dst := m.combined.logProbs
 	tuned, err := m.dense("tuned", pair.Tuned)
 	if err != nil {
 		return err
@@ -208,21 +189,21 @@ func (m *Mixer) maskImplausible() {
 	least := m.base[m.combined.BaseTop] + math.Log(m.mix.Plausibility)
 	for id, b := range m.base {
 		if b < least {
-			m.combined.LogProbs[id] = math.Inf(-1)
+			m.combined.logProbs[id] = math.Inf(-1)
 		}
 	}
 }
 
-// normalise makes LogProbs sum to 1 and finds Top and KL on the way.
+// normalise makes the log-probs sum to 1 and finds Top and the divergence on the way.
 func (m *Mixer) normalise() error {
 	c := &m.combined
-	c.Top = argmax(c.LogProbs)
-	best := c.LogProbs[c.Top]
+	c.Top = argmax(c.logProbs)
+	best := c.logProbs[c.Top]
 	if math.IsInf(best, 0) || math.IsNaN(best) {
 		return fmt.Errorf("mixed scores have no finite best (%v): a row holds NaN or ∞, or no id has a chance", best)
 	}
 	sum, divergence := 0.0, 0.0
-	for id, s := range c.LogProbs {
+	for id, s := range c.logProbs {
 		e := math.Exp(s - best)
 		sum += e
 		if e > 0 {
@@ -233,11 +214,11 @@ func (m *Mixer) normalise() error {
 		return fmt.Errorf("mixed scores hold NaN: a row does")
 	}
 	norm := best + math.Log(sum)
-	for id := range c.LogProbs {
-		c.LogProbs[id] -= norm
+	for id := range c.logProbs {
+		c.logProbs[id] -= norm
 	}
 	if !m.mix.identity() { // of which rounding would make 1e-16
-		c.KL = max(divergence/sum-norm, 0)
+		c.kl = max(divergence/sum-norm, 0)
 	}
 	return nil
 }

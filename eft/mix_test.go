@@ -81,18 +81,18 @@ func TestCombineIsTheFormula(t *testing.T) {
 		kl := 0.0
 		base := formula(Mix{Base: 1}, Rows{Base: rows.Base}, n)
 		for i := range want {
-			if math.Abs(c.LogProbs[i]-want[i]) > 1e-5 {
-				t.Errorf("%+v: id %d: %v, want %v", mix, i, c.LogProbs[i], want[i])
+			if math.Abs(c.LogProbs()[i]-want[i]) > 1e-5 {
+				t.Errorf("%+v: id %d: %v, want %v", mix, i, c.LogProbs()[i], want[i])
 			}
 			kl += math.Exp(want[i]) * (want[i] - base[i])
 		}
-		if math.Abs(c.KL-kl) > 1e-5 {
-			t.Errorf("%+v: KL %v, want %v", mix, c.KL, kl)
+		if math.Abs(c.KL()-kl) > 1e-5 {
+			t.Errorf("%+v: KL %v, want %v", mix, c.KL(), kl)
 		}
-		if sum := LogSumExp(c.LogProbs); math.Abs(sum) > 1e-12 {
+		if sum := LogSumExp(c.LogProbs()); math.Abs(sum) > 1e-12 {
 			t.Errorf("%+v: log of the total mass is %v", mix, sum)
 		}
-		if c.Top != argmax(c.LogProbs) || c.BaseTop != argmax(base) {
+		if c.Top != argmax(c.LogProbs()) || c.BaseTop != argmax(base) {
 			t.Errorf("%+v: tops %d and %d", mix, c.Top, c.BaseTop)
 		}
 	}
@@ -104,7 +104,7 @@ func TestIdentitiesOfTheMix(t *testing.T) {
 	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 0))
 		base, tuned, untuned := randomRow(r, n), randomRow(r, n), randomRow(r, n)
-		alone := func(row Row) []float64 { return combine(t, v, Mix{Base: 1}, Rows{Base: row}).LogProbs }
+		alone := func(row Row) []float64 { return combine(t, v, Mix{Base: 1}, Rows{Base: row}).LogProbs() }
 		same := func(name string, got, want []float64, tolerance float64) {
 			for i := range want {
 				if math.Abs(got[i]-want[i]) > tolerance {
@@ -112,13 +112,13 @@ func TestIdentitiesOfTheMix(t *testing.T) {
 				}
 			}
 		}
-		if kl := combine(t, v, strength(0), Rows{Base: base, Pairs: []PairRows{{}}}).KL; kl != 0 {
+		if kl := combine(t, v, strength(0), Rows{Base: base, Pairs: []PairRows{{}}}).KL(); kl != 0 {
 			t.Fatalf("seed %d: strength 0 is %v nats from the base", seed, kl)
 		}
 		pair := func(b, t, u Row) Rows { return Rows{Base: b, Pairs: []PairRows{{t, u}}} }
-		same("strength 0 is the base", combine(t, v, strength(0), Rows{Base: base, Pairs: []PairRows{{}}}).LogProbs, alone(base), 0)
-		same("tuned = untuned is the base", combine(t, v, strength(1), pair(base, tuned, tuned)).LogProbs, alone(base), 0)
-		same("base = untuned at strength 1 is the tuned model", combine(t, v, strength(1), pair(untuned, tuned, untuned)).LogProbs, alone(tuned), 1e-12)
+		same("strength 0 is the base", combine(t, v, strength(0), Rows{Base: base, Pairs: []PairRows{{}}}).LogProbs(), alone(base), 0)
+		same("tuned = untuned is the base", combine(t, v, strength(1), pair(base, tuned, tuned)).LogProbs(), alone(base), 0)
+		same("base = untuned at strength 1 is the tuned model", combine(t, v, strength(1), pair(untuned, tuned, untuned)).LogProbs(), alone(tuned), 1e-12)
 	}
 }
 
@@ -134,11 +134,11 @@ func TestPlausibilityMasksByTheBase(t *testing.T) {
 	mix := strength(1)
 	mix.Plausibility = 0.1
 	c := combine(t, letters(4), mix, rows)
-	if !math.IsInf(c.LogProbs[2], -1) {
-		t.Errorf("id 2 has .08 of the best base probability and survived a share of .1: %v", c.LogProbs[2])
+	if !math.IsInf(c.LogProbs()[2], -1) {
+		t.Errorf("id 2 has .08 of the best base probability and survived a share of .1: %v", c.LogProbs()[2])
 	}
 	// The rest keep their ratios: the shift is the same for ids 0, 1 and 3.
-	if got := math.Exp(c.LogProbs[0]); math.Abs(got-.5/.96) > 1e-6 {
+	if got := math.Exp(c.LogProbs()[0]); math.Abs(got-.5/.96) > 1e-6 {
 		t.Errorf("p(0) = %v, want %v", got, .5/.96)
 	}
 }
@@ -153,8 +153,8 @@ func TestImpossibleIdsAreNotShiftedIntoNaN(t *testing.T) {
 	c := combine(t, letters(5), strength(1), rows)
 	want := []float64{math.Log(.5), math.Inf(-1), math.Inf(-1), math.Log(.5), math.Inf(-1)}
 	for i := range want {
-		if c.LogProbs[i] != want[i] && !(math.Abs(c.LogProbs[i]-want[i]) < 1e-12) {
-			t.Errorf("id %d: %v, want %v", i, c.LogProbs[i], want[i])
+		if c.LogProbs()[i] != want[i] && !(math.Abs(c.LogProbs()[i]-want[i]) < 1e-12) {
+			t.Errorf("id %d: %v, want %v", i, c.LogProbs()[i], want[i])
 		}
 	}
 }
@@ -163,8 +163,8 @@ func TestHolesAndPaddingNeverGetMass(t *testing.T) {
 	v := NewVocabulary([][]byte{[]byte("a"), nil, []byte("b"), nil})
 	rows := Rows{Base: Row{Scores: []float32{0, 50, 0, 50, 50}}, Pairs: []PairRows{{Row{Scores: []float32{0, 90, 0}}, Row{Scores: []float32{0, 0, 0}}}}}
 	c := combine(t, v, strength(1), rows)
-	if len(c.LogProbs) != 3 || !math.IsInf(c.LogProbs[1], -1) || math.Abs(c.LogProbs[0]+math.Ln2) > 1e-12 {
-		t.Errorf("got %v", c.LogProbs)
+	if len(c.LogProbs()) != 3 || !math.IsInf(c.LogProbs()[1], -1) || math.Abs(c.LogProbs()[0]+math.Ln2) > 1e-12 {
+		t.Errorf("got %v", c.LogProbs())
 	}
 }
 

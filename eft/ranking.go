@@ -67,7 +67,7 @@ func (r *ranking) sink(i int) {
 // without a chance are never among them.
 func (c *Combination) Best(dst []Token, n int) []Token {
 	var r ranking
-	r.reset(c.LogProbs)
+	r.reset(c.logProbs)
 	for ; n > 0 && r.more(); n-- {
 		id, _ := r.pop()
 		dst = append(dst, id)

@@ -38,7 +38,7 @@ func NewSampler(params Params) *Sampler {
 // mask of end tokens, temperature, top_k, top_p, min_p, noise. It fails with
 // [ErrMasked] if bias and masks leave no id a chance.
 func (s *Sampler) Next(c *Combination, generated []Token) (Token, error) {
-	s.scores = append(s.scores[:0], c.LogProbs...)
+	s.scores = append(s.scores[:0], c.logProbs...)
 	s.bias()
 	s.penalise(generated)
 	if len(generated) < s.params.MinTokens {

@@ -14,7 +14,7 @@ func sizeName(n int) string { return fmt.Sprintf("vocabulary=%d", n) }
 func probs(p ...float64) *Combination {
 	c := &Combination{}
 	for _, x := range p {
-		c.LogProbs = append(c.LogProbs, math.Log(x))
+		c.logProbs = append(c.logProbs, math.Log(x))
 	}
 	return c
 }
@@ -22,7 +22,7 @@ func probs(p ...float64) *Combination {
 // draw takes n tokens, each at another seed, and counts them.
 func draw(t *testing.T, c *Combination, p Params, n int) []float64 {
 	t.Helper()
-	counts := make([]float64, len(c.LogProbs))
+	counts := make([]float64, len(c.LogProbs()))
 	for seed := range n {
 		p.Seed = uint64(seed)
 		id, err := NewSampler(p).Next(c, nil)
@@ -274,7 +274,7 @@ func TestChoiceSeeds(t *testing.T) {
 }
 
 func TestBestRanksByScoreThenId(t *testing.T) {
-	c := &Combination{LogProbs: []float64{-1, math.Inf(-1), -.5, -1, -.5}}
+	c := &Combination{logProbs: []float64{-1, math.Inf(-1), -.5, -1, -.5}}
 	if got := c.Best(nil, 3); !slices.Equal(got, []Token{2, 4, 0}) {
 		t.Errorf("3 best: %v", got)
 	}

@@ -14,7 +14,7 @@ func truncate(row Row, n, k int, named ...Token) Row {
 	for i := range dense {
 		dense[i] = float64(row.Scores[i]) - norm
 	}
-	ids := (&Combination{LogProbs: dense}).Best(nil, k)
+	ids := (&Combination{logProbs: dense}).Best(nil, k)
 	out := Row{Best: len(ids)}
 	for _, id := range ids {
 		out.IDs, out.LogProbs = append(out.IDs, id), append(out.LogProbs, float32(dense[id]))
@@ -38,9 +38,9 @@ func TestListingEverythingIsTheDenseRow(t *testing.T) {
 	if !all.Truncated || all.MissingMass > 1e-6 {
 		t.Errorf("truncated %v, missing %v", all.Truncated, all.MissingMass)
 	}
-	for i := range dense.LogProbs {
-		if math.Abs(dense.LogProbs[i]-all.LogProbs[i]) > 1e-5 {
-			t.Errorf("id %d: %v, dense %v", i, all.LogProbs[i], dense.LogProbs[i])
+	for i := range dense.LogProbs() {
+		if math.Abs(dense.LogProbs()[i]-all.LogProbs()[i]) > 1e-5 {
+			t.Errorf("id %d: %v, dense %v", i, all.LogProbs()[i], dense.LogProbs()[i])
 		}
 	}
 }
@@ -71,8 +71,8 @@ func TestTailFollowsTheUntunedModel(t *testing.T) {
 		mix.Tail = c.tail
 		got := combine(t, letters(4), mix, Rows{base, []PairRows{{c.tuned, untuned}}})
 		for i, want := range c.want {
-			if math.Abs(math.Exp(got.LogProbs[i])-want) > 1e-6 {
-				t.Errorf("%s: p(%d) = %v, want %v", name, i, math.Exp(got.LogProbs[i]), want)
+			if math.Abs(math.Exp(got.LogProbs()[i])-want) > 1e-6 {
+				t.Errorf("%s: p(%d) = %v, want %v", name, i, math.Exp(got.LogProbs()[i]), want)
 			}
 		}
 		base := []float64{.2, .6, .05, .15}
@@ -80,8 +80,8 @@ func TestTailFollowsTheUntunedModel(t *testing.T) {
 			base = []float64{.25, .75, 0, 0}
 		}
 		for i, want := range base {
-			if math.Abs(math.Exp(got.BaseLogProbs[i])-want) > 1e-6 {
-				t.Errorf("%s: the base's p(%d) = %v, want %v", name, i, math.Exp(got.BaseLogProbs[i]), want)
+			if math.Abs(math.Exp(got.BaseLogProbs()[i])-want) > 1e-6 {
+				t.Errorf("%s: the base's p(%d) = %v, want %v", name, i, math.Exp(got.BaseLogProbs()[i]), want)
 			}
 		}
 		if math.Abs(got.MissingMass-.2) > 1e-6 {
@@ -100,11 +100,11 @@ func TestTailStaysBelowTheLeastOfTheBest(t *testing.T) {
 	}
 	untuned := Row{Scores: []float32{0, 0, float32(math.Log(9)), 0, 0}}
 	c := combine(t, letters(5), strength(1), Rows{base, []PairRows{{untuned, untuned}}})
-	ratio := math.Exp(c.LogProbs[2] - c.LogProbs[1])
+	ratio := math.Exp(c.LogProbs()[2] - c.LogProbs()[1])
 	if math.Abs(ratio-1) > 1e-6 {
 		t.Errorf("id 2 has %v of the least listed probability, want 1", ratio)
 	}
-	if ratio := math.Exp(c.LogProbs[4] - c.LogProbs[1]); math.Abs(ratio-.25) > 1e-6 {
+	if ratio := math.Exp(c.LogProbs()[4] - c.LogProbs()[1]); math.Abs(ratio-.25) > 1e-6 {
 		t.Errorf("id 4 has %v of the least listed probability, want .25", ratio)
 	}
 }
@@ -121,8 +121,8 @@ func TestTailIsDroppedWithoutAnUntunedModel(t *testing.T) {
 		"add-only pair": {Mix{Base: 1, Pairs: []Weights{{1, 0}}}, Rows{base, []PairRows{{Tuned: tuned}}}},
 	} {
 		got := combine(t, letters(3), c.mix, c.rows)
-		if got.LogProbs[1] != 0 || !math.IsInf(got.LogProbs[0], -1) {
-			t.Errorf("%s: %v", name, got.LogProbs)
+		if got.LogProbs()[1] != 0 || !math.IsInf(got.LogProbs()[0], -1) {
+			t.Errorf("%s: %v", name, got.LogProbs())
 		}
 	}
 }
@@ -131,8 +131,8 @@ func TestListedMassAboveOneIsNormalised(t *testing.T) {
 	base := Row{IDs: []Token{0, 1}, LogProbs: []float32{float32(math.Log(.7)), float32(math.Log(.31))}, Best: 2}
 	untuned := Row{Scores: []float32{0, 0, 0}}
 	c := combine(t, letters(3), strength(1), Rows{base, []PairRows{{untuned, untuned}}})
-	if c.MissingMass != 0 || math.Abs(math.Exp(c.LogProbs[0])-.7/1.01) > 1e-6 || !math.IsInf(c.LogProbs[2], -1) {
-		t.Errorf("missing %v, log-probs %v", c.MissingMass, c.LogProbs)
+	if c.MissingMass != 0 || math.Abs(math.Exp(c.LogProbs()[0])-.7/1.01) > 1e-6 || !math.IsInf(c.LogProbs()[2], -1) {
+		t.Errorf("missing %v, log-probs %v", c.MissingMass, c.LogProbs())
 	}
 }
 
@@ -173,8 +173,8 @@ func TestCompletingBeatsDroppingOnTheWhole(t *testing.T) {
 		distance := func(tail Tail, row Row) float64 {
 			mix := strength(1)
 			mix.Tail = tail
-			dense := append([]float64(nil), combine(t, v, strength(1), Rows{base, []PairRows{{tuned, untuned}}}).LogProbs...)
-			got := combine(t, v, mix, Rows{row, []PairRows{{tuned, untuned}}}).LogProbs
+			dense := append([]float64(nil), combine(t, v, strength(1), Rows{base, []PairRows{{tuned, untuned}}}).LogProbs()...)
+			got := combine(t, v, mix, Rows{row, []PairRows{{tuned, untuned}}}).LogProbs()
 			d := 0.0
 			for i := range got {
 				d += math.Abs(math.Exp(dense[i])-math.Exp(got[i])) / 2

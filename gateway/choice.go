@@ -144,7 +144,7 @@ func (c *choice) release(out piece) {
 // tell keeps what a client may ask about a token beyond the step.
 func (c *choice) tell(s decode.Step) told {
 	t := told{
-		scored: scored{s.Token, s.Combination.LogProbs[s.Token]},
+		scored: scored{s.Token, s.Combination.LogProb(s.Token)},
 		offset: c.characters, starts: c.bytes,
 	}
 	if c.plan.top > 0 {
@@ -159,8 +159,9 @@ func (c *choice) tell(s decode.Step) told {
 // tellTop keeps the log-probs of other tokens that the client asked for.
 func (c *choice) tellTop(t *told, of *eft.Combination) {
 	if c.plan.whole {
-		t.whole = make(openai.Whole, len(of.LogProbs))
-		for id, l := range of.LogProbs {
+		whole := of.LogProbs()
+		t.whole = make(openai.Whole, len(whole))
+		for id, l := range whole {
 			t.whole[id] = float32(l)
 		}
 		return
@@ -171,7 +172,7 @@ func (c *choice) tellTop(t *told, of *eft.Combination) {
 	}
 	t.top = make([]scored, 0, len(ids))
 	for _, id := range ids {
-		t.top = append(t.top, scored{id, of.LogProbs[id]})
+		t.top = append(t.top, scored{id, of.LogProb(id)})
 	}
 }
 
@@ -180,8 +181,8 @@ func (c *choice) explain(s decode.Step) *openai.Explanation {
 	route := c.plan.route
 	e := &openai.Explanation{
 		Choice: c.index, Token: c.plan.text(s.Token), ID: s.Token,
-		Base:       openai.Logprob(s.Combination.BaseLogProbs[s.Token]),
-		Combined:   openai.Logprob(s.Combination.LogProbs[s.Token]),
+		Base:       openai.Logprob(s.Combination.BaseLogProbs()[s.Token]),
+		Combined:   openai.Logprob(s.Combination.LogProb(s.Token)),
 		BaseChoice: c.plan.text(s.Combination.BaseTop), BaseChoiceID: s.Combination.BaseTop,
 		Tuned: map[string]openai.Logprob{}, Untuned: map[string]openai.Logprob{},
 	}

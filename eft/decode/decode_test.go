@@ -404,7 +404,7 @@ func TestChangedCountsPositionsWhoseTopTokenMoved(t *testing.T) {
 		if s.Combination.Top != s.Combination.BaseTop {
 			changed++
 		}
-		kl += s.Combination.KL
+		kl += s.Combination.KL()
 		return true
 	})
 	if err != nil || report.Changed != changed || changed == 0 || report.KL != kl || kl == 0 {

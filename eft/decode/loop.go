@@ -139,7 +139,7 @@ func (l *loop) commit(step Step, emit func(Step) bool) {
 	l.generated = append(l.generated, step.Token)
 	r, c := &l.report, step.Combination
 	r.Tokens++
-	r.KL += c.KL
+	r.KL += c.KL()
 	r.MissingMass += c.MissingMass
 	r.Truncated = r.Truncated || c.Truncated
 	if c.Top != c.BaseTop {
