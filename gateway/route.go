@@ -42,7 +42,7 @@ type Route struct {
 	// TopLogprobs caps top_logprobs of chat, CompletionLogprobs logprobs of text
 	// completions. Up to openai.MaxNamed log-probs that are named by id are always told.
 	TopLogprobs, CompletionLogprobs int
-	// Drafters by name; a request that asks for none gets no drafts.
+	// Drafters by name. A request that names none gets auto's drafts where there is one.
 	Drafters map[openai.Draft]decode.Drafter
 	Info     openai.TokenizerInfo
 	Created  int64 // seconds since 1970

@@ -139,21 +139,28 @@ func (t hashedPairText) Close() { t.tuned.Close(); t.untuned.Close() }
 // guesser drafts the tokens of a known answer, some of them spoilt.
 type guesser struct {
 	answer []eft.Token
+	by     Guesser
 	length int
 	right  float64
 	rand   *rand.Rand
 }
 
-func (g guesser) Draft(_ context.Context, generated []eft.Token, _ int, dst []eft.Token) ([]eft.Token, error) {
-	for i := range g.length { // more than the limit on purpose
-		guess := eft.Token(g.rand.IntN(size))
-		if at := len(generated) + i; at < len(g.answer) && g.rand.Float64() < g.right {
-			guess = g.answer[at]
-		}
-		dst = append(dst, guess)
-	}
-	return dst, nil
+func (g guesser) Begin(Text) Drafting { return g }
+
+func (g guesser) Next(int) Draft { // more than the limit on purpose
+	return Draft{By: g.by, Length: g.length, Ahead: g.rand.IntN(4)}
 }
+
+func (g guesser) Garble(position int, _ eft.Token) eft.Token {
+	if position < len(g.answer) && g.rand.Float64() < g.right {
+		return g.answer[position]
+	}
+	return eft.Token(g.rand.IntN(size))
+}
+
+func (guesser) Sent(int)    {}
+func (guesser) Learn(Round) {}
+func (guesser) End()        {}
 
 func request(base *hashed, pairs ...hashedPair) Request {
 	r := Request{Vocabulary: vocabulary(), Base: base, Prompt: []eft.Token{1, 2, 3}, Mix: eft.Mix{Base: 1}, Params: eft.Params{TopP: 1}, MaxTokens: 40}
@@ -199,7 +206,7 @@ func TestAnyPathGivesTheSameTokens(t *testing.T) {
 			r.Base.(*hashed).truncate = seed%3 == 0
 			want, plain := run(t, r)
 			random := rand.New(rand.NewPCG(seed, 0))
-			r.Drafter = guesser{want, 1 + random.IntN(9), float64(seed%5) / 4, random}
+			r.Drafter = guesser{want, Guesser(seed % 3), random.IntN(9), float64(seed%5) / 4, random}
 			got, drafted := run(t, r)
 			if !slices.Equal(got, want) {
 				t.Fatalf("%+v, seed %d: with paths %v, without %v", params, seed, got, want)
@@ -217,7 +224,7 @@ func TestAnyPathGivesTheSameTokens(t *testing.T) {
 func TestPerfectGuessesTakeFewRounds(t *testing.T) {
 	r := request(model("base"), pair("chat"))
 	want, plain := run(t, r)
-	r.Drafter = guesser{want, 7, 1, rand.New(rand.NewPCG(1, 1))}
+	r.Drafter = guesser{want, Tuned, 7, 1, rand.New(rand.NewPCG(1, 1))}
 	got, report := run(t, r)
 	if !slices.Equal(got, want) || report.BaseCalls != 5 || plain.BaseCalls != 40 {
 		t.Errorf("%d rounds with paths of 7, %d without, for 40 tokens", report.BaseCalls, plain.BaseCalls)
@@ -277,7 +284,7 @@ func TestTextsEnd(t *testing.T) {
 	} {
 		r := request(model("base"))
 		c.change(&r)
-		for _, drafter := range []Drafter{nil, Off{}, guesser{free, 8, 1, rand.New(rand.NewPCG(1, 1))}} {
+		for _, drafter := range []Drafter{nil, Fixed{}, Fixed{By: Own, Length: 8}, guesser{free, Tuned, 8, 1, rand.New(rand.NewPCG(1, 1))}} {
 			r.Drafter = drafter
 			tokens, report := run(t, r)
 			if len(tokens) != c.tokens || report.Finish != c.finish || report.Tokens != c.tokens {
@@ -291,7 +298,7 @@ func TestEmitStopsWithinThePath(t *testing.T) {
 	base := model("base")
 	r := request(base)
 	answer, _ := run(t, r)
-	r.Drafter = guesser{answer, 8, 1, rand.New(rand.NewPCG(1, 1))}
+	r.Drafter = guesser{answer, Own, 8, 1, rand.New(rand.NewPCG(1, 1))}
 	emitted := 0
 	report, err := Run(t.Context(), r, func(Step) bool { emitted++; return emitted < 4 })
 	if err != nil || emitted != 4 || report.Finish != FinishStopped || report.Tokens != 4 {
@@ -370,22 +377,11 @@ func TestCancellationStopsWithinOneStep(t *testing.T) {
 	}
 }
 
-type failingDrafter struct{}
-
-func (failingDrafter) Draft(context.Context, []eft.Token, int, []eft.Token) ([]eft.Token, error) {
-	return nil, errors.New("no idea")
-}
-
 func TestWiringMistakesAreErrors(t *testing.T) {
 	r := request(model("b"), pair("p"))
 	r.Mix.Pairs = nil
 	if _, err := Run(t.Context(), r, nil); err == nil || !strings.Contains(err.Error(), "weights of 0 pairs for 1 experts") {
 		t.Errorf("weights missing: %v", err)
-	}
-	r = request(model("b"))
-	r.Drafter = failingDrafter{}
-	if _, err := Run(t.Context(), r, nil); err == nil || !strings.Contains(err.Error(), "draft: no idea") {
-		t.Errorf("failing drafter: %v", err)
 	}
 	r = request(model("b"))
 	r.Params = eft.Params{TopP: 1, MinTokens: 1}

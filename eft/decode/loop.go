@@ -1,8 +1,10 @@
 // The state of a text in the making. Invariants:
 //
-//   - generated holds the committed tokens, and nothing is ever taken back from it;
+//   - ahead's committed tokens are the text, and nothing is ever taken back from them;
 //   - every committed token was emitted exactly once, in order, before the next was
 //     chosen;
+//   - one goroutine at a time uses the base's sequence: the loop's, or the one that asks
+//     for it, which has ended when a round has;
 //   - sequences are opened before the first round and closed exactly once, by
 //     [Run]; a pair without weight is never opened.
 
@@ -12,21 +14,27 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/graft-gateway/graft/eft"
 )
 
 type loop struct {
-	request   Request
-	mixer     *eft.Mixer
-	sampler   *eft.Sampler
-	base      Sequence
-	pairs     []PairSequence // nil where the pair has no weight
-	generated []eft.Token
-	path      []eft.Token
-	fetched   fetched
-	names     [][]eft.Token // asked for in this round, for each of fetched.base
-	report    Report
+	request  Request
+	mixer    *eft.Mixer
+	sampler  *eft.Sampler
+	base     Sequence
+	ahead    ahead
+	byPairs  oracle
+	byBase   oracle // the lead's while there is one
+	drafting Drafting
+	garbler  Garbler // nil for none
+
+	answers chan answer   // from the goroutine that asks the base
+	names   [][]eft.Token // asked for in this round, for each of the base's rows
+	round   Round         // what comes of this one
+	sent    bool          // the base was asked in it
+	report  Report
 }
 
 // Run generates one text and calls emit for each token as it is committed. The text
@@ -40,17 +48,22 @@ func Run(ctx context.Context, request Request, emit func(Step) bool) (Report, er
 		request: request,
 		mixer:   eft.NewMixer(request.Vocabulary, request.Mix),
 		sampler: eft.NewSampler(request.Params),
-		pairs:   make([]PairSequence, len(request.Experts)),
-	}
-	if l.request.Drafter == nil {
-		l.request.Drafter = Off{}
+		ahead:   newAhead(len(request.Experts)),
+		byPairs: ofPairs(&request),
+		byBase:  ofBase(&request),
+		answers: make(chan answer, 1),
 	}
 	defer l.close()
 	if err := l.open(ctx); err != nil {
 		return l.report, err
 	}
+	l.begin()
+	defer l.drafting.End()
+	// What fails in one place ends the work in all others.
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	for l.report.Finish == "" {
-		if err := l.round(ctx, emit); err != nil {
+		if err := l.once(ctx, cancel, emit); err != nil {
 			return l.report, err
 		}
 	}
@@ -69,74 +82,92 @@ func (l *loop) open(ctx context.Context) error {
 		if l.request.Mix.Pairs[i].Zero() {
 			continue
 		}
-		if l.pairs[i], err = expert.Small.Open(ctx, l.request.Tenant, expert.Prompts); err != nil {
+		if l.ahead.pairs[i], err = expert.Small.Open(ctx, l.request.Tenant, expert.Prompts); err != nil {
 			return fmt.Errorf("open pair %d: %w", i, err)
 		}
+		l.ahead.active++
 	}
 	return nil
+}
+
+// begin tells the drafter of the text.
+func (l *loop) begin() {
+	drafter := l.request.Drafter
+	if drafter == nil {
+		drafter = Fixed{}
+	}
+	text := Text{Pairs: l.ahead.active > 0}
+	for i, expert := range l.request.Experts {
+		if l.ahead.pairs[i] != nil {
+			text.Prompt = max(text.Prompt, len(expert.Prompts.Tuned), len(expert.Prompts.Untuned))
+		}
+	}
+	l.drafting = drafter.Begin(text)
+	l.garbler, _ = l.drafting.(Garbler)
 }
 
 func (l *loop) close() {
 	if l.base != nil {
 		l.base.Close()
 	}
-	for _, pair := range l.pairs {
-		if pair != nil {
-			pair.Close()
-		}
-	}
+	l.ahead.close()
 }
 
-// round proposes a path, fetches its rows, walks it and commits at least one token.
-func (l *loop) round(ctx context.Context, emit func(Step) bool) error {
+// once goes one round by the drafter's plan: it commits at least one token.
+func (l *loop) once(ctx context.Context, cancel context.CancelCauseFunc, emit func(Step) bool) error {
 	// One place is kept for the token behind the path.
-	limit := l.request.MaxTokens - len(l.generated) - 1
+	limit := l.request.MaxTokens - l.ahead.committed - 1
+	draft := l.drafting.Next(limit)
+	draft.Length = max(min(draft.Length, limit), 0)
+	if draft.Length == 0 || draft.By == Tuned && l.ahead.active == 0 {
+		draft = Draft{}
+	}
+	began := time.Now()
+	l.round, l.sent = Round{Draft: draft}, false
+	l.ahead.steps, l.ahead.stepping = 0, 0
+	tokens := l.report.Tokens
 	var err error
-	if l.path, err = l.request.Drafter.Draft(ctx, l.generated, limit, l.path[:0]); err != nil {
-		return fmt.Errorf("draft: %w", err)
+	if draft.By == Own {
+		err = l.along(ctx, draft.Length, emit)
+	} else {
+		err = l.check(ctx, cancel, draft, emit)
 	}
-	l.path = l.path[:min(len(l.path), limit)]
-	if err := l.fetch(ctx); err != nil {
-		return err
+	r := &l.round
+	r.Tokens, r.Steps, r.Stepping = l.report.Tokens-tokens, l.ahead.steps, l.ahead.stepping
+	r.Whole, r.Failed = time.Since(began), err != nil
+	l.report.Drafted += r.Walked
+	l.report.Agreed += r.Agreed
+	if l.sent {
+		l.drafting.Learn(*r)
 	}
-	if err := l.name(ctx); err != nil {
-		return err
-	}
-	l.report.BaseCalls++
-	return l.walk(ctx, emit)
+	return err
 }
 
-// walk commits tokens along the path until one differs from it, and that one too.
-func (l *loop) walk(ctx context.Context, emit func(Step) bool) error {
-	for i := 0; i <= len(l.path); i++ {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		rows := l.fetched.rows(i)
-		combination, err := l.mixer.Combine(rows)
-		if err != nil {
-			return fmt.Errorf("position %d: %w", len(l.generated), err)
-		}
-		token, err := l.sampler.Next(combination, l.generated)
-		if err != nil {
-			return err
-		}
-		l.commit(Step{token, len(l.generated), slices.Contains(l.request.Params.Ends, token), combination, rows}, emit)
-		if i < len(l.path) {
-			l.report.Drafted++
-			if l.path[i] == token {
-				l.report.Agreed++
-			}
-		}
-		if l.report.Finish != "" || (i < len(l.path) && l.path[i] != token) {
-			break
-		}
-	}
-	return nil
+// send tells the drafter that the base is being asked.
+func (l *loop) send(path int) {
+	l.round.Path, l.sent = path, true
+	l.drafting.Sent(path)
 }
 
-func (l *loop) commit(step Step, emit func(Step) bool) {
-	l.generated = append(l.generated, step.Token)
+// take chooses and commits the token behind the base's row, with the pairs' rows in the
+// first slot that is left.
+func (l *loop) take(base eft.Row, pairs []eft.PairRows, emit func(Step) bool) (eft.Token, error) {
+	position := l.ahead.committed
+	rows := eft.Rows{Base: base, Pairs: pairs}
+	combination, err := l.mixer.Combine(rows)
+	if err != nil {
+		return 0, fmt.Errorf("position %d: %w", position, err)
+	}
+	token, err := l.sampler.Next(combination, l.ahead.generated())
+	if err != nil {
+		return 0, err
+	}
+	l.tell(Step{token, position, slices.Contains(l.request.Params.Ends, token), combination, rows}, emit)
+	return token, nil
+}
+
+// tell emits a token and counts it.
+func (l *loop) tell(step Step, emit func(Step) bool) {
 	r, c := &l.report, step.Combination
 	r.Tokens++
 	r.KL += c.KL()
@@ -151,7 +182,7 @@ func (l *loop) commit(step Step, emit func(Step) bool) {
 		r.Finish = FinishEnd
 	case !more:
 		r.Finish = FinishStopped
-	case len(l.generated) >= l.request.MaxTokens:
+	case r.Tokens >= l.request.MaxTokens:
 		r.Finish = FinishLength
 	}
 }

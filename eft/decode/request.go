@@ -13,7 +13,7 @@ type Request struct {
 	Experts    []Expert
 	Mix        eft.Mix // Mix.Pairs in the order of Experts
 	Params     eft.Params
-	Drafter    Drafter
+	Drafter    Drafter // nil guesses nothing
 	// MaxTokens bounds the tokens generated, the end token included.
 	MaxTokens int
 	// IgnoreEnd goes on behind end tokens.
@@ -54,7 +54,7 @@ type Report struct {
 	Tokens, Changed int
 	KL, MissingMass float64
 	Truncated       bool
-	// BaseCalls counts rounds; Drafted of the path's tokens were walked to, Agreed
-	// of them were right.
+	// BaseCalls counts how often the base was asked for rows; Drafted guesses were
+	// walked to, Agreed of them were right.
 	BaseCalls, Drafted, Agreed int
 }

@@ -34,6 +34,14 @@ type Namer interface {
 	Named(ctx context.Context, generated, path []eft.Token, names [][]eft.Token) ([][]eft.Scored, error)
 }
 
+// Leader is a [Sequence] that can be told that the text goes along the base's own
+// tokens, so that it may read them ahead.
+type Leader interface {
+	Sequence
+	// Lead is called before each run of rows along the base's own tokens.
+	Lead()
+}
+
 // Small is a pair of small models, or a tuned one alone.
 type Small interface {
 	// Open begins a text of both models, each with its own prompt.
@@ -49,19 +57,4 @@ type PairPrompts struct {
 type PairSequence interface {
 	Rows(ctx context.Context, generated, path []eft.Token) ([]eft.PairRows, error)
 	Close()
-}
-
-// Drafter guesses the tokens to come.
-type Drafter interface {
-	// Draft appends at most limit guessed tokens behind generated to dst. A bad
-	// guess costs time and no more.
-	Draft(ctx context.Context, generated []eft.Token, limit int, dst []eft.Token) ([]eft.Token, error)
-}
-
-// Off guesses nothing: one token a round.
-type Off struct{}
-
-// Draft returns dst as it is.
-func (Off) Draft(_ context.Context, _ []eft.Token, _ int, dst []eft.Token) ([]eft.Token, error) {
-	return dst, nil
 }

@@ -34,7 +34,9 @@ type wiring struct {
 	order   []*models.Model
 	clients map[string]*proxy.Client // by the base's name
 	servers map[serverKey]*server
-	rows    *rowCache // nil without one
+	rows    *rowCache                // nil without one
+	meters  map[string]*decode.Meter // by the base's name
+	garble  garble                   // nil leaves guesses as they are
 }
 
 // loadKey tells loaded models apart.
@@ -44,7 +46,7 @@ type loadKey struct {
 }
 
 func newWiring(env *onnx.Environment, dir string, log *slog.Logger) *wiring {
-	return &wiring{env: env, dir: dir, log: log, loaded: map[loadKey]*models.Model{}, clients: map[string]*proxy.Client{}, servers: map[serverKey]*server{}}
+	return &wiring{env: env, dir: dir, log: log, loaded: map[loadKey]*models.Model{}, clients: map[string]*proxy.Client{}, servers: map[serverKey]*server{}, meters: map[string]*decode.Meter{}}
 }
 
 // close closes the cache, the connections and all models, the last one first.
@@ -160,6 +162,9 @@ func (w *wiring) assemble(name string, config RouteConfig, large part, pairs []*
 		TopLogprobs:        logprobsCap(config.Logprobs.Chat, vocabulary.Size()),
 		CompletionLogprobs: logprobsCap(config.Logprobs.Completions, vocabulary.Size()),
 		Info:               openai.TokenizerInfo{BOSToken: speaker.BOS(), EOSToken: speaker.EOS(), ModelMaxLength: context},
+	}
+	if len(pairs) > 0 {
+		route.Drafters = w.drafters(config.Base)
 	}
 	for i, pair := range pairs {
 		expert := config.Experts.names[i]

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -177,20 +176,6 @@ func TestWiringMistakesAreNamed(t *testing.T) {
 	}
 }
 
-// replay guesses a known answer, every third token of it wrongly.
-type replay struct{ answer []eft.Token }
-
-func (r replay) Draft(_ context.Context, generated []eft.Token, limit int, dst []eft.Token) ([]eft.Token, error) {
-	for at := len(generated); at < min(len(r.answer), len(generated)+min(limit, 5)); at++ {
-		guess := r.answer[at]
-		if at%3 == 2 {
-			guess = (guess + 1) % 1000
-		}
-		dst = append(dst, guess)
-	}
-	return dst, nil
-}
-
 func TestPathsOverRealModelsChangeNoToken(t *testing.T) {
 	_, routes, err := wire(t, `
 bases: {base: {folder: embedded:base, exact: true}}
@@ -221,12 +206,16 @@ routes: {demo: {base: base, experts: {chat: 1.0}}}
 			return tokens, report
 		}
 		want, _ := generate()
-		request.Drafter = replay{want}
-		got, report := generate()
-		if !slices.Equal(got, want) {
-			t.Errorf("seed %d: with paths %v, without %v", seed, got, want)
+		for name, draft := range map[string]decode.Fixed{"tuned": {By: decode.Tuned, Length: 5, Ahead: 6}, "own": {By: decode.Own, Length: 16}} {
+			request.Drafter = draft
+			got, report := generate()
+			if !slices.Equal(got, want) {
+				t.Errorf("seed %d: drafted by %s %v, without %v", seed, name, got, want)
+			}
+			if draft.By == decode.Tuned {
+				rounds, tokens = rounds+report.BaseCalls, tokens+report.Tokens
+			}
 		}
-		rounds, tokens = rounds+report.BaseCalls, tokens+report.Tokens
 	}
 	t.Logf("%d tokens in %d rounds", tokens, rounds)
 	if rounds >= tokens {

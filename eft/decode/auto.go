@@ -1,0 +1,223 @@
+package decode
+
+import (
+	"math"
+	"slices"
+)
+
+// Auto drafts by what it measures: how often the guesses are right, what a call of the
+// base takes with so many others under way and so long paths, and what a step of the
+// pairs takes. It expects of every path γ the tokens a second if all texts chose alike,
+//
+//	tokens(γ)  =  (1 − a^(γ+1)) / (1 − a)        a: share of right guesses
+//	time(γ)    =  steps before the base is asked, and the base's call
+//
+// and takes the best, no path among them. Now and then it tries another, so that it
+// hears of a change. It is shared by all texts of the same models and is safe for
+// concurrent use.
+type Auto struct {
+	only  Guesser // the one that may guess; Nobody: whoever is best
+	meter *Meter
+
+	// Guarded by meter.mu:
+	step      average // seconds of a step of the pairs
+	reading   average // seconds of a token of a prompt, for the pairs
+	agreement agreement
+	rounds    int
+	own       trial
+}
+
+// NewAuto returns a drafter that has measured nothing yet but what meter has. With only
+// nobody else guesses, and it chooses no more than how far; Nobody is no such limit.
+func NewAuto(only Guesser, meter *Meter) *Auto {
+	return &Auto{only: only, meter: meter, own: trial{due: firstTrial, pause: firstTrial}}
+}
+
+const (
+	// firstPath is a path while nothing is known.
+	firstPath = 6
+	// few measured calls say nothing yet.
+	few = 4
+	// worth is how much better than no path at all a choice must look: what is
+	// expected of it has an error.
+	worth = 1.04
+	// often and seldom are every how many rounds a neighbouring path is tried, and
+	// none.
+	often, seldom = 8, 48
+	// useful is the probability from which on guessing behind the path pays.
+	useful = 0.2
+	// unread is a prompt that the base should not wait for while nothing is known.
+	unread = 256
+	// ownRun is how far the base runs ahead of the walk.
+	ownRun = 16
+)
+
+// lengths are the paths that are weighed. Beyond the last, even nearly perfect guesses
+// bring little.
+var lengths = [...]int{0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32}
+
+// Begin implements [Drafter].
+func (a *Auto) Begin(t Text) Drafting { return &steered{auto: a, text: t, first: true} }
+
+// steered is one text's drafting. Its own agreement counts more, the longer it gets.
+type steered struct {
+	auto      *Auto
+	text      Text
+	agreement agreement
+	first     bool
+	call      *call   // of the base, nil when none is under way
+	expected  float64 // tokens a second of the best path when the round began
+}
+
+// Next implements [Drafting].
+func (s *steered) Next(limit int) Draft {
+	a := s.auto
+	a.meter.mu.Lock()
+	defer a.meter.mu.Unlock()
+	a.rounds++
+	if limit < 1 {
+		return Draft{}
+	}
+	if a.only == Own {
+		return Draft{By: Own, Length: ownRun}
+	}
+	right := s.agreement.share(a.agreement)
+	best := a.best(right, limit)
+	s.expected = a.rate(lengths[best], right)
+	if s.first && !a.worthReading(s.text, lengths[best], right) {
+		return Draft{}
+	}
+	if a.only == Nobody && !s.first && (a.rounds >= a.own.due || a.own.better() && a.rounds%often > 0) {
+		a.own.due = a.rounds + a.own.pause // for the others meanwhile
+		return Draft{By: Own, Length: ownRun}
+	}
+	if !s.text.Pairs {
+		return Draft{}
+	}
+	length := min(lengths[a.explore(best)], limit)
+	if a.only == Tuned {
+		length = max(length, 1)
+	}
+	draft := Draft{By: Tuned, Length: length}
+	if math.Pow(right, float64(length+1)) >= useful {
+		draft.Ahead = length + 1
+	}
+	return draft
+}
+
+// best is the index of the path that promises the most tokens a second.
+func (a *Auto) best(right float64, limit int) int {
+	if a.meter.cost.seen < few {
+		return slices.Index(lengths[:], firstPath)
+	}
+	best, most := 0, a.rate(0, right)*worth
+	for i := 1; i < len(lengths) && lengths[i] <= limit; i++ {
+		if rate := a.rate(lengths[i], right); rate > most {
+			best, most = i, rate
+		}
+	}
+	return best
+}
+
+// rate is how many tokens a second a path of γ promises, if all texts that are under way
+// chose it.
+func (a *Auto) rate(length int, right float64) float64 {
+	n := max(a.meter.load.calls.value, 1)
+	under := features{n: n}
+	tokens, waited := 1.0, 0.0
+	if length > 0 {
+		under.paths, under.tokens = n, n*float64(length)
+		whole := math.Pow(right, float64(length+1))
+		tokens = (1 - whole) / (1 - right)
+		if whole < useful {
+			whole = 0
+		}
+		waited = float64(length) * a.step.value * (1 - whole)
+	}
+	return tokens / (waited + max(a.meter.cost.predict(under), a.step.value, 1e-6))
+}
+
+// worthReading says whether a text's first path is worth that the base waits for the
+// pairs, which have to read the prompt first.
+func (a *Auto) worthReading(t Text, length int, right float64) bool {
+	if !t.Pairs {
+		return true
+	}
+	if a.reading.seen == 0 {
+		return t.Prompt < unread
+	}
+	whole := math.Pow(right, float64(length+1))
+	saved := (1-whole)/(1-right) - 1
+	return float64(t.Prompt)*a.reading.value < saved/max(a.rate(length, right), 1e-9)
+}
+
+// explore is the index of the path to take where best looks best: now and then
+// another. Texts that go in step wait for each other's tries, so many texts try as
+// often as one.
+func (a *Auto) explore(best int) int {
+	n := int(max(a.meter.load.calls.value, 1))
+	switch often, seldom := often*n, seldom*n; {
+	case a.meter.cost.seen < few:
+	case a.rounds%seldom == 0 && best > 0:
+		return 0
+	case a.rounds%seldom == 0:
+		return slices.Index(lengths[:], firstPath) / 2
+	case a.rounds%often == 0 && best > 0:
+		if a.rounds/often%2 == 0 {
+			return best - 1
+		}
+		return min(best+1, len(lengths)-1)
+	}
+	return best
+}
+
+// Sent implements [Drafting].
+func (s *steered) Sent(path int) {
+	s.auto.meter.mu.Lock()
+	defer s.auto.meter.mu.Unlock()
+	c := s.auto.meter.load.enter(path, s.auto.meter.now())
+	s.call = &c
+}
+
+// Learn implements [Drafting].
+func (s *steered) Learn(r Round) {
+	a := s.auto
+	a.meter.mu.Lock()
+	defer a.meter.mu.Unlock()
+	under := s.leave()
+	if r.Failed {
+		return
+	}
+	if r.By == Own {
+		a.own.learn(r, s.expected, a.rounds)
+	} else {
+		s.agreement.add(r.Agreed, r.Walked)
+		a.agreement.add(r.Agreed, r.Walked)
+	}
+	switch {
+	case s.first && s.text.Prompt > 0:
+		a.reading.add(r.Stepping.Seconds() / float64(s.text.Prompt))
+	case r.Steps > 0 && r.By != Own:
+		a.step.add(r.Stepping.Seconds() / float64(r.Steps))
+	}
+	if !s.first && r.By != Own {
+		a.meter.cost.learn(under, r.Base.Seconds())
+	}
+	s.first = false
+}
+
+// leave counts the call as over, and returns what was under way with it.
+func (s *steered) leave() (under features) {
+	if s.call != nil {
+		under = s.auto.meter.load.leave(*s.call, s.auto.meter.now())
+	}
+	s.call = nil
+	return under
+}
+
+// End implements [Drafting].
+func (s *steered) End() {
+	s.auto.meter.mu.Lock()
+	defer s.auto.meter.mu.Unlock()
+	s.leave() // of a round that ended in a panic
+}

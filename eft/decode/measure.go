@@ -1,0 +1,155 @@
+package decode
+
+import (
+	"sync"
+	"time"
+)
+
+// Meter measures one base for all drafters of texts over it: what is under way there, and
+// what a call takes.
+//
+// Invariant: load counts the rounds between Sent and Learn of all texts.
+type Meter struct {
+	now func() time.Time
+
+	mu   sync.Mutex // guards all below, and what the drafters measure
+	load load
+	cost cost
+}
+
+// NewMeter returns a meter that has seen nothing.
+func NewMeter() *Meter { return &Meter{now: time.Now} }
+
+// average weighs each new value by at least recent.
+type average struct {
+	value float64
+	seen  int
+}
+
+const recent = 1.0 / 64
+
+func (m *average) add(x float64) {
+	m.seen++
+	m.value += (x - m.value) * max(1/float64(m.seen), recent)
+}
+
+// agreement is how often guesses were right.
+type agreement struct{ right, all float64 }
+
+const (
+	// remembered guesses count; older ones fade.
+	remembered = 400
+	// trusted guesses of others count for a text as much as its own.
+	trusted = 16
+	// supposed is the share of right guesses while none was seen, and surest the most
+	// that is ever supposed.
+	supposed, surest = 0.75, 0.995
+)
+
+func (g *agreement) add(right, all int) {
+	if over := g.all + float64(all) - remembered; over > 0 {
+		fade := 1 - over/(g.all+float64(all))
+		g.right, g.all = g.right*fade, g.all*fade
+	}
+	g.right += float64(right)
+	g.all += float64(all)
+}
+
+// share is the text's share of right guesses, or rather the others' as long as it has
+// few.
+func (g agreement) share(others agreement) float64 {
+	prior := (others.right + supposed*2) / (others.all + 2)
+	return min((g.right+prior*trusted)/(g.all+trusted), surest)
+}
+
+// features are what a call of the base may take time for.
+type features struct {
+	n      float64 // calls under way
+	paths  float64 // of them, those with a path
+	tokens float64 // of all paths together
+}
+
+func (f features) plus(g features, times float64) features {
+	return features{f.n + g.n*times, f.paths + g.paths*times, f.tokens + g.tokens*times}
+}
+
+// load is what is under way. Calls come and go while others last, so a call's share of
+// the load is the mean over its time: area is the sum over all time until at.
+type load struct {
+	now   features
+	area  features
+	at    time.Time
+	calls average // how many were under way, for each that has ended
+}
+
+// call is one call under way.
+type call struct {
+	path  int
+	began time.Time
+	area  features // when it began
+}
+
+func (l *load) pass(now time.Time) {
+	if !l.at.IsZero() {
+		l.area = l.area.plus(l.now, now.Sub(l.at).Seconds())
+	}
+	l.at = now
+}
+
+func (p call) features() features {
+	f := features{n: 1}
+	if p.path > 0 {
+		f.paths, f.tokens = 1, float64(p.path)
+	}
+	return f
+}
+
+// enter begins a call.
+func (l *load) enter(path int, now time.Time) call {
+	l.pass(now)
+	c := call{path, now, l.area}
+	l.now = l.now.plus(c.features(), 1)
+	return c
+}
+
+// leave ends a call and returns the mean of what was under way with it.
+func (l *load) leave(c call, now time.Time) features {
+	l.pass(now)
+	l.now = l.now.plus(c.features(), -1)
+	mean := c.features()
+	if lasted := now.Sub(c.began).Seconds(); lasted > 0 {
+		mean = features{}.plus(l.area.plus(c.area, -1), 1/lasted)
+	}
+	l.calls.add(mean.n)
+	return mean
+}
+
+// trial is how Own does against the best that was expected of a path. While it does
+// worse it is tried less and less often.
+type trial struct {
+	tokens, expected float64 // of its rounds, older ones fading
+	due, pause       int     // in rounds: the next trial, and how long until the one behind it
+	runs             int
+}
+
+const (
+	firstTrial, lastTrial = 24, 2048
+	// enough trials to be believed.
+	enough = 3
+)
+
+// better says that Own is to be taken for good.
+func (t *trial) better() bool { return t.runs >= enough && t.tokens > worth*t.expected }
+
+func (t *trial) learn(r Round, rate float64, rounds int) {
+	const fade = 0.8
+	t.runs++
+	t.tokens = t.tokens*fade + float64(r.Tokens)
+	t.expected = t.expected*fade + rate*r.Whole.Seconds()
+	if t.tokens > t.expected {
+		t.pause = firstTrial
+	} else {
+		t.pause = min(2*t.pause, lastTrial)
+	}
+	t.due = rounds + t.pause
+}
