@@ -13,15 +13,16 @@ import (
 // are. Questions are asked in turn, from the first; what a group asks in one round is the
 // same for all its arms and for the plain base.
 //
-// Past so much time no further round is begun but the first of a group, and past twice
-// as much no group; 0 is no bound.
+// With a bound, a group that is behind its share of the time has no further rounds, and
+// past the bound no group is begun; 0 is none.
 func Speed(name, about string, subjects []Subject, questions []string, within time.Duration) Section {
 	return Section{Name: name, About: about, Measure: func(ctx context.Context, report *Report, tell Progress) error {
 		if len(questions) == 0 {
 			return errors.New("there are no questions to ask")
 		}
-		connections := 1
+		connections, allowed := 1, &allowance{within: within, began: time.Now()}
 		for _, s := range subjects {
+			allowed.groups += len(s.Groups)
 			for _, g := range s.Groups {
 				tell.Plan(g.steps())
 				connections = max(connections, g.Concurrency)
@@ -29,10 +30,9 @@ func Speed(name, about string, subjects []Subject, questions []string, within ti
 		}
 		c := newClient(connections)
 		defer c.close()
-		began := time.Now()
 		var failed []error
 		for _, s := range subjects {
-			run := &speed{client: c, subject: s, report: report, tell: tell, questions: questions, began: began, within: within}
+			run := &speed{client: c, subject: s, report: report, tell: tell, questions: questions, allowed: allowed}
 			if err := run.measure(ctx); err != nil {
 				failed = append(failed, fmt.Errorf("%s: %w", s.Base, err))
 			}
@@ -52,8 +52,23 @@ type speed struct {
 	tell      Progress
 	questions []string
 	asked     int // questions that were taken
-	began     time.Time
-	within    time.Duration
+	allowed   *allowance
+}
+
+// allowance is the time that a section's groups may take together.
+type allowance struct {
+	within       time.Duration // 0 is no bound
+	began        time.Time
+	groups, done int
+}
+
+// used says whether all of it is.
+func (a *allowance) used() bool { return a.within > 0 && time.Since(a.began) > a.within }
+
+// behind says whether the group that is measured has used its share and those of all
+// before it.
+func (a *allowance) behind() bool {
+	return a.within > 0 && time.Since(a.began) > a.within*time.Duration(a.done+1)/time.Duration(a.groups)
 }
 
 // measure brings the subject up, once for each agreement in turn, and measures its groups.
@@ -68,7 +83,7 @@ func (s *speed) measure(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, end()) }()
 	lowered := 0.0
 	for i, g := range s.subject.Groups {
-		if s.late(2) {
+		if s.allowed.used() {
 			s.report.Note("time was up: %d of %d groups of cells over %s (%s) were left out; without --quick they are measured",
 				len(s.subject.Groups)-i, len(s.subject.Groups), s.subject.Base, s.subject.Checking)
 			return nil
@@ -90,13 +105,9 @@ func (s *speed) measure(ctx context.Context) (err error) {
 		if err := s.group(ctx, *stand, g); err != nil {
 			return err
 		}
+		s.allowed.done++
 	}
 	return nil
-}
-
-// late says whether so many times the bound is past.
-func (s *speed) late(times int) bool {
-	return s.within > 0 && time.Since(s.began) > time.Duration(times)*s.within
 }
 
 // warm asks both sides for a few tokens, so that what is done once is done.
@@ -140,7 +151,7 @@ func (s *speed) prompt(ctx context.Context, gateway Target, tokens int) (prompt,
 func (s *speed) group(ctx context.Context, on Stand, g Group) error {
 	plain, arms := &tally{}, make([]tally, len(g.Arms))
 	for round := range g.Rounds {
-		if round > 0 && s.late(1) {
+		if round > 0 && s.allowed.behind() {
 			s.report.Note("time was short: some cells have fewer rounds; without --quick they have more")
 			break
 		}
