@@ -17,6 +17,8 @@ type Report struct {
 	Cells      []Cell       `json:"cells"`
 	FirstToken []FirstToken `json:"time_to_first_token"`
 
+	Models []DecodingReport `json:"models"`
+
 	Notes    []string `json:"notes"`    // what was left out, and why
 	Failures []string `json:"failures"` // sections that broke off
 }
@@ -24,7 +26,8 @@ type Report struct {
 // NewReport begins a report. Nothing in it is null.
 func NewReport(quick bool) *Report {
 	return &Report{
-		Date: time.Now(), Quick: quick, Cells: []Cell{}, FirstToken: []FirstToken{}, Notes: []string{}, Failures: []string{},
+		Date: time.Now(), Quick: quick, Cells: []Cell{}, FirstToken: []FirstToken{},
+		Models: []DecodingReport{}, Notes: []string{}, Failures: []string{},
 	}
 }
 
