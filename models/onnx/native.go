@@ -165,11 +165,30 @@ func (m *memory) at(offset int) unsafe.Pointer { return unsafe.Add(m.data, offse
 
 // copyRows copies rows of width bytes between two places of one kind of memory.
 func (n *native) copyRows(device bool, dst unsafe.Pointer, dstPitch int, src unsafe.Pointer, srcPitch, width, rows int) error {
-	flag := C.int(0)
+	way := C.int(C.GRAFT_WITHIN_HOST)
 	if device {
-		flag = 1
+		way = C.GRAFT_WITHIN_DEVICE
 	}
-	return fail(C.graft_copy(&n.c, flag, dst, C.size_t(dstPitch), src, C.size_t(srcPitch), C.size_t(width), C.size_t(rows)))
+	return fail(C.graft_copy(&n.c, way, dst, C.size_t(dstPitch), src, C.size_t(srcPitch), C.size_t(width), C.size_t(rows)))
+}
+
+// download copies rows of width bytes from the memory of caches, which may be a
+// device's, into ours.
+func (n *native) download(device bool, dst unsafe.Pointer, dstPitch int, src unsafe.Pointer, srcPitch, width, rows int) error {
+	way := C.int(C.GRAFT_WITHIN_HOST)
+	if device {
+		way = C.GRAFT_TO_HOST
+	}
+	return fail(C.graft_copy(&n.c, way, dst, C.size_t(dstPitch), src, C.size_t(srcPitch), C.size_t(width), C.size_t(rows)))
+}
+
+// upload copies the other way.
+func (n *native) upload(device bool, dst unsafe.Pointer, dstPitch int, src unsafe.Pointer, srcPitch, width, rows int) error {
+	way := C.int(C.GRAFT_WITHIN_HOST)
+	if device {
+		way = C.GRAFT_TO_DEVICE
+	}
+	return fail(C.graft_copy(&n.c, way, dst, C.size_t(dstPitch), src, C.size_t(srcPitch), C.size_t(width), C.size_t(rows)))
 }
 
 // tensor is memory under the name of one input or output.

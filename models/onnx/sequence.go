@@ -38,15 +38,16 @@ func (e *TokenError) Error() string {
 type Sequence struct {
 	session *Session
 
-	mu     sync.Mutex // guards all below, and is held while a job is out
-	length int
-	held   int // tokens that a growing cache is laid out for; ≥ length
-	cache  *cache
-	job    job
-	work   extension
-	rows   []eft.Row
-	scores []float32
-	closed bool
+	mu       sync.Mutex // guards all below, and is held while a job is out
+	length   int
+	held     int // tokens that a growing cache is laid out for; ≥ length
+	cache    *cache
+	job      job
+	work     extension
+	transfer *transfer // nil before the first Export or Import
+	rows     []eft.Row
+	scores   []float32
+	closed   bool
 }
 
 // extension is what an Extend under way has to do and has done.

@@ -59,21 +59,22 @@ const widestLogits = 64 << 20
 
 // Session is a loaded graph. Its methods may be called from many goroutines.
 type Session struct {
-	env     *Environment
-	options Options
-	graph   *graph
-	native  *native
-	file    *file // what the model's file says; nil once the session is open
-	layout  *layout
-	facts   Facts
-	names   []name          // of every slot's past and present
-	named   map[string]name // all names that are bound
-	frame   *frame
-	one     [1]int       // the past of a run of one row
-	twice   [2]eft.Token // the tokens of an exact step
-	warm    bool         // a run has succeeded
-	pool    pool
-	loop    *loop
+	env       *Environment
+	options   Options
+	graph     *graph
+	native    *native
+	file      *file // what the model's file says; nil once the session is open
+	layout    *layout
+	facts     Facts
+	names     []name          // of every slot's past and present
+	named     map[string]name // all names that are bound
+	frame     *frame
+	one       [1]int       // the past of a run of one row
+	twice     [2]eft.Token // the tokens of an exact step
+	warm      bool         // a run has succeeded
+	signature string       // LayoutFingerprint
+	pool      pool
+	loop      *loop
 
 	closing  sync.Once
 	closeErr error
@@ -116,6 +117,9 @@ func OpenSession(env *Environment, src Source, o Options) (*Session, error) {
 	}
 	s.loop = startLoop(s)
 	if err := s.probe(src); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	if err := s.sign(context.Background(), src); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.facts, s.file = s.learn(), nil

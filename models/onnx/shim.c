@@ -228,16 +228,16 @@ void graft_free(graft_session *s, int device, void *data) {
   free(message(s->api, CALL(s->api, fn_free, SLOT_ALLOCATOR_FREE)(s->allocator, data)));
 }
 
-char *graft_copy(graft_session *s, int device, void *dst, size_t dst_pitch, const void *src, size_t src_pitch,
+char *graft_copy(graft_session *s, int way, void *dst, size_t dst_pitch, const void *src, size_t src_pitch,
                  size_t width, size_t rows) {
   if (width == 0) return NULL;
-  if (!device) {
+  if (way == GRAFT_WITHIN_HOST) {
     for (size_t i = 0; i < rows; i++) memcpy((char *)dst + i * dst_pitch, (const char *)src + i * src_pitch, width);
     return NULL;
   }
-  enum { DEVICE_TO_DEVICE = 3 };
-  /* The provider's stream does not wait for the default stream: wait here. */
-  int code = s->copy2d(dst, dst_pitch, src, src_pitch, width, rows, DEVICE_TO_DEVICE);
+  /* The ways are numbered as CUDA's. The provider's stream does not wait for the
+   * default stream: wait here. */
+  int code = s->copy2d(dst, dst_pitch, src, src_pitch, width, rows, way);
   if (code == 0) code = s->synchronize();
   if (code == 0) return NULL;
   char text[64];

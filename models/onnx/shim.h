@@ -64,8 +64,10 @@ char *graft_ports(graft_session *s, int outputs, graft_port **ports, size_t *cou
 
 char *graft_alloc(graft_session *s, int device, size_t size, void **out);
 void graft_free(graft_session *s, int device, void *data);
-/* Copies rows of width bytes between two pitches, like cudaMemcpy2D. */
-char *graft_copy(graft_session *s, int device, void *dst, size_t dst_pitch, const void *src, size_t src_pitch,
+/* Copies rows of width bytes between two pitches, like cudaMemcpy2D, and returns
+ * when they are there. */
+enum { GRAFT_WITHIN_HOST = 0, GRAFT_TO_DEVICE = 1, GRAFT_TO_HOST = 2, GRAFT_WITHIN_DEVICE = 3 };
+char *graft_copy(graft_session *s, int way, void *dst, size_t dst_pitch, const void *src, size_t src_pitch,
                  size_t width, size_t rows);
 
 char *graft_binding_new(graft_session *s, void **binding);
