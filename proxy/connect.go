@@ -12,6 +12,7 @@ import (
 type model struct {
 	server Server
 	caps   Caps
+	gather *gather // nil where one request is one text's
 }
 
 // recognise finds what the server is and that it can be taken: at first for what the
@@ -43,7 +44,11 @@ func (b *Base) recognise(ctx context.Context) (*model, error) {
 			caps.Notes = append(caps.Notes, note)
 		}
 	}
-	return &model{server, caps}, nil
+	m := &model{server: server, caps: caps}
+	if gatherer, can := server.(Gatherer); can && caps.Batch {
+		m.gather = newGather(gatherer, caps.Isolation != "", &b.counts)
+	}
+	return m, nil
 }
 
 // ask tries the dialects in turn. A dialect that knows the server and finds something

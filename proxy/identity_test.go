@@ -148,7 +148,7 @@ func TestAnIdentityThatWasToldIsKept(t *testing.T) {
 // Rows are asked for by many while the server is restarted again and again, among two
 // models and as fast as can be.
 func TestNoWrongRowInAnyInterleaving(t *testing.T) {
-	for seed := range uint64(9) {
+	for seed := range uint64(18) {
 		synctest.Test(t, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 5))
 			var guard sync.Mutex
@@ -158,6 +158,7 @@ func TestNoWrongRowInAnyInterleaving(t *testing.T) {
 				return time.Duration(r.IntN(n)) * time.Millisecond
 			}
 			w := newWorld("A")
+			w.caps.Batch = seed >= 9 // texts are asked for together
 			slow := []int{20, 200, 600}[seed/3%3]
 			w.latency = func() time.Duration { return random(slow) }
 			b := w.base(t)
@@ -198,6 +199,9 @@ func TestNoWrongRowInAnyInterleaving(t *testing.T) {
 				t.Errorf("seed %d: no row at all", seed)
 			}
 			w.checkClosed(t)
+			if stats := b.Stats(); w.caps.Batch != (stats.Gathered > stats.Gatherings) {
+				t.Errorf("seed %d: %+v", seed, stats)
+			}
 		})
 	}
 }

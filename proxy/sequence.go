@@ -6,7 +6,7 @@
 //     gave them shows in nothing but time;
 //   - all rows that were handed out are one model's, by a proof (identity.go), and have
 //     passed the rules;
-//   - text and stream are model's; a stream is open only behind rows that are proven.
+//   - text, rider and stream are model's; a stream is open only behind rows that are proven.
 
 package proxy
 
@@ -36,6 +36,8 @@ type Sequence struct {
 	rules  rules
 	stream *stream // nil for none
 	pace   pace
+	rider  *rider // nil where the model gathers nothing
+	known  int    // tokens of prefix that the last rows were behind, 0 for none
 
 	// What the base's own next tokens were in the last call's rows: own[i] behind the
 	// first i tokens of path.
@@ -66,6 +68,7 @@ func (s *Sequence) Rows(ctx context.Context, generated, path []eft.Token) ([]eft
 		return nil, err
 	}
 	s.base.counts.rows.Add(uint64(len(s.rows)))
+	s.known = len(s.prefix)
 	s.path = append(s.path[:0], path...)
 	s.own = s.own[:0]
 	for _, row := range s.rows {
@@ -98,6 +101,7 @@ func (s *Sequence) Named(ctx context.Context, generated, path []eft.Token, names
 	if err := s.follow(generated); err != nil {
 		return nil, err
 	}
+	s.stray()
 	var named [][]eft.Scored
 	err := s.trusted(ctx, func(int) error {
 		var err error
@@ -130,10 +134,27 @@ func (s *Sequence) Identity() string {
 // Close ends what is under way at the server. Calling it again does nothing.
 func (s *Sequence) Close() {
 	s.drop()
-	if s.text != nil && !s.closed {
-		s.text.Close()
-	}
+	s.end()
 	s.closed = true
+}
+
+// end gives back what the text holds of its model.
+func (s *Sequence) end() {
+	if s.text != nil {
+		s.text.Close()
+		s.text = nil
+	}
+	if s.rider != nil {
+		s.rider.leave()
+		s.rider = nil
+	}
+}
+
+// stray says that other texts need not wait for this one.
+func (s *Sequence) stray() {
+	if s.rider != nil {
+		s.rider.stray()
+	}
 }
 
 // follow takes the sequence to generated, and tells pace which of the tokens since the
@@ -190,7 +211,7 @@ func (s *Sequence) fetch(ctx context.Context, path []eft.Token) error {
 				return err
 			}
 		}
-		rows, err := s.text.Rows(ctx, slices.Clip(s.prefix), path)
+		rows, err := s.ask(ctx, path)
 		if err != nil {
 			return err
 		}
@@ -208,6 +229,20 @@ func (s *Sequence) fetch(ctx context.Context, path []eft.Token) error {
 	})
 }
 
+// ask asks for the rows of path: with other texts, unless it brings the server much to read.
+func (s *Sequence) ask(ctx context.Context, path []eft.Token) ([]eft.Row, error) {
+	question := Ask{slices.Clip(s.prefix), path}
+	alone := func() ([]eft.Row, error) { return s.text.Rows(ctx, question.Prefix, question.Path) }
+	if s.rider == nil {
+		return alone()
+	}
+	if len(s.prefix)-s.known > gatherLight {
+		s.rider.stray()
+		return alone()
+	}
+	return s.rider.rows(ctx, question, alone)
+}
+
 // ahead opens a stream if it is time for one, and reads its first row. A server that
 // refuses a stream may still give the row alone.
 func (s *Sequence) ahead(ctx context.Context) (eft.Row, bool, error) {
@@ -223,6 +258,7 @@ func (s *Sequence) ahead(ctx context.Context) (eft.Row, bool, error) {
 	if limit == 0 {
 		return eft.Row{}, false, nil
 	}
+	s.stray()
 	switch err := s.open(ctx, limit); {
 	case err == nil:
 		return s.streamed(ctx, s.prefix[s.prompt:])
@@ -287,15 +323,16 @@ func (s *Sequence) take(m *model) error {
 		return s.base.watch.gone(s.model)
 	}
 	s.drop()
-	if s.text != nil {
-		s.text.Close()
-	}
+	s.end()
 	s.begin(m)
 	return nil
 }
 
 func (s *Sequence) begin(m *model) {
-	s.model, s.text = m, m.server.Begin(s.tenant)
+	s.model, s.text, s.known = m, m.server.Begin(s.tenant), 0
+	if m.gather != nil {
+		s.rider = m.gather.enter(s.tenant)
+	}
 	s.rules = rules{vocabulary: s.base.config.Want.Vocabulary, dense: m.caps.Dense, k: m.caps.TopLogprobs}
 }
 

@@ -12,15 +12,17 @@ type Stats struct {
 	// that were asked for in streams and not read: the base may have made them for
 	// nothing.
 	Streams, Broken, Unread uint64
-	IdentityChecks          uint64 // how often the server was asked which model it has
-	Connections             uint64 // that were ever opened to it
-	Changes                 uint64 // how often another model was found and taken
-	Refusals                uint64 // how often what was found could not be taken
+	// Gatherings are requests for rows of several texts, Gathered what texts asked in them.
+	Gatherings, Gathered uint64
+	IdentityChecks       uint64 // how often the server was asked which model it has
+	Connections          uint64 // that were ever opened to it
+	Changes              uint64 // how often another model was found and taken
+	Refusals             uint64 // how often what was found could not be taken
 }
 
 // counts are the Stats in the making.
 type counts struct {
-	rows, streamed, named, streams, broken, unread, checks, changes, refusals atomic.Uint64
+	rows, streamed, named, streams, broken, unread, gatherings, gathered, checks, changes, refusals atomic.Uint64
 }
 
 // Stats tells what the base was asked for.
@@ -33,6 +35,8 @@ func (b *Base) Stats() Stats {
 		Streams:        c.streams.Load(),
 		Broken:         c.broken.Load(),
 		Unread:         c.unread.Load(),
+		Gatherings:     c.gatherings.Load(),
+		Gathered:       c.gathered.Load(),
 		IdentityChecks: c.checks.Load(),
 		Connections:    b.watch.connections.Dials(),
 		Changes:        c.changes.Load(),

@@ -46,6 +46,7 @@ type hooks struct {
 	next      func(row int) error          // of a stream
 	identify  func(string) (string, error) // what Identify answers
 	proceed   func() error                 // Continue
+	gather    func([]Ask) error            // Gather
 }
 
 // process is one start of the server.
@@ -246,6 +247,29 @@ func (t *fakeText) Rows(ctx context.Context, prefix, path []eft.Token) (rows []e
 	}
 	return rows, err
 }
+
+// Gather is for worlds whose caps say Batch.
+func (s *fakeServer) Gather(ctx context.Context, _ string, asks []Ask) (rows [][]eft.Row, err error) {
+	w := s.world
+	if w.hooks.gather != nil {
+		if err := w.hooks.gather(asks); err != nil {
+			return nil, err
+		}
+	}
+	err = w.request(ctx, "gather", func(identity string) {
+		rows = nil
+		for _, a := range asks {
+			var own []eft.Row
+			for i := range len(a.Path) + 1 {
+				own = append(own, w.row(identity, slices.Concat(a.Prefix, a.Path[:i])))
+			}
+			rows = append(rows, own)
+		}
+	})
+	return rows, err
+}
+
+func (s *fakeServer) Size(a Ask) (prompts, ids int) { return 1, len(a.Prefix) + len(a.Path) }
 
 func (t *fakeText) Named(ctx context.Context, prefix, path []eft.Token, names [][]eft.Token) (named [][]eft.Scored, err error) {
 	err = t.world.request(ctx, "named", func(identity string) {

@@ -84,6 +84,9 @@ func (s *server) try(ctx context.Context) error {
 	if err := s.tryPass(ctx, prefix, path, singly[0]); err != nil {
 		return err
 	}
+	if err := s.tryGather(ctx, prefix, path, singly[0]); err != nil {
+		return err
+	}
 	if s.caps.PrefixCache == "no" {
 		return nil
 	}
@@ -112,6 +115,24 @@ func (s *server) tryPass(ctx context.Context, prefix, path []eft.Token, singly e
 	s.pass, s.caps.Scoring, s.caps.Names = false, proxy.ScoringList, 0
 	_, err = s.rows(ctx, "", prefix, path)
 	return err
+}
+
+// tryGather asks for two texts' rows in one request, and looks at those that are known.
+func (s *server) tryGather(ctx context.Context, prefix, path []eft.Token, singly eft.Row) error {
+	rows, err := s.Gather(ctx, "", []proxy.Ask{{Prefix: prefix, Path: path}, {Prefix: prefix}})
+	failure := (*proxy.Error)(nil)
+	switch {
+	case err == nil && near(rows[0][0], singly) && near(rows[1][0], singly):
+		return nil
+	case err == nil:
+		s.note("the server gives other rows for two texts at once than for each alone: texts side by side take a request each")
+	case errors.As(err, &failure) && (failure.Fault == proxy.Refused || failure.Fault == proxy.Malformed):
+		s.note("the server takes no list of texts with a logprob_start_len each (%v): texts side by side take a request each", failure)
+	default:
+		return err
+	}
+	s.caps.Batch = false
+	return nil
 }
 
 // near says whether what either row lists among its best few has about the same

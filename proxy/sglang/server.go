@@ -14,10 +14,14 @@ import (
 
 const (
 	generate = "/generate"
+	// startNone asks for no log-probs of the prompt.
+	startNone = -1
 	// maxNames is how many ids may be named at a position. The server has no bound;
 	// this keeps requests small.
 	maxNames = 128
 )
+
+var errEmpty = errors.New("SGLang cannot score an empty prompt")
 
 // server is one SGLang server. It does not change once it was recognised.
 type server struct {
@@ -87,7 +91,7 @@ func (s *server) Detokenize(ctx context.Context, ids []eft.Token) (string, error
 // request asks for one row behind ids. An end token that the model chooses ends
 // nothing: its row is wanted like any other.
 func (s *server) request(ids any, tenant string) generateRequest {
-	r := generateRequest{InputIDs: ids, Sampling: greedy(1, true), ReturnLogprob: true, LogprobStart: -1, TopLogprobs: s.caps.TopLogprobs}
+	r := generateRequest{InputIDs: ids, Sampling: greedy(1, true), ReturnLogprob: true, LogprobStart: startNone, TopLogprobs: s.caps.TopLogprobs}
 	switch s.caps.Isolation {
 	case "extra_key":
 		r.ExtraKey = tenant
@@ -100,13 +104,13 @@ func (s *server) request(ids any, tenant string) generateRequest {
 // rows are those behind prefix and each token of path.
 func (s *server) rows(ctx context.Context, tenant string, prefix, path []eft.Token) ([]eft.Row, error) {
 	if len(prefix) == 0 {
-		return nil, errors.New("SGLang cannot score an empty prompt")
+		return nil, errEmpty
 	}
 	if len(path) > 0 && !s.pass {
-		return s.rowsByList(ctx, tenant, prefix, path)
+		rows, err := s.batch(ctx, tenant, extensions(prefix, path))
+		return slices.Concat(rows...), err
 	}
-	whole := slices.Concat(prefix, path)
-	request := s.request(whole, tenant)
+	request := s.request(slices.Concat(prefix, path), tenant)
 	if len(path) > 0 {
 		request.LogprobStart = len(prefix) - 1
 	}
@@ -114,40 +118,17 @@ func (s *server) rows(ctx context.Context, tenant string, prefix, path []eft.Tok
 	if err := s.client.Post(ctx, generate, request, &out); err != nil {
 		return nil, err
 	}
-	if err := s.check(&out, len(whole), 1); err != nil {
-		return nil, err
-	}
-	positions, err := s.positions(&out, prefix, path, out.Meta.InputTop, out.Meta.OutputTop)
-	if err != nil {
-		return nil, err
-	}
-	return s.canonical(positions)
+	return s.passed(&out, prefix, path)
 }
 
-// rowsByList sends every prefix of the path as a prompt of its own.
-func (s *server) rowsByList(ctx context.Context, tenant string, prefix, path []eft.Token) ([]eft.Row, error) {
-	whole := slices.Concat(prefix, path)
-	prompts := make([][]eft.Token, len(path)+1)
-	for i := range prompts {
-		prompts[i] = whole[:len(prefix)+i]
-	}
-	var out []answer
-	if err := s.client.Post(ctx, generate, s.request(prompts, tenant), &out); err != nil {
+// passed reads the answer of one pass.
+func (s *server) passed(out *answer, prefix, path []eft.Token) ([]eft.Row, error) {
+	if err := s.check(out, len(prefix)+len(path), 1); err != nil {
 		return nil, err
 	}
-	if len(out) != len(prompts) {
-		return nil, s.malformed("%d answers to %d prompts", len(out), len(prompts))
-	}
-	var positions [][]entry
-	for i := range out {
-		if err := s.check(&out[i], len(prompts[i]), 1); err != nil {
-			return nil, err
-		}
-		position, err := s.positions(&out[i], prompts[i], nil, nil, out[i].Meta.OutputTop)
-		if err != nil {
-			return nil, err
-		}
-		positions = append(positions, position...)
+	positions, err := s.positions(out, prefix, path, out.Meta.InputTop, out.Meta.OutputTop)
+	if err != nil {
+		return nil, err
 	}
 	return s.canonical(positions)
 }

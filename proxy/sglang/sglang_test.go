@@ -105,6 +105,7 @@ func TestCapsByServer(t *testing.T) {
 		note    string
 	}{
 		{"log-probs of answers only", sglangtest.Options{OutputOnly: true}, func(c proxy.Caps) bool { return c.Scoring == proxy.ScoringList && c.Names == 0 }, "one pass"},
+		{"one logprob_start_len for all texts", sglangtest.Options{OneStart: true}, func(c proxy.Caps) bool { return c.Scoring == proxy.ScoringPass && !c.Batch }, "a request each"},
 		{"no cache", sglangtest.Options{NoCache: true}, func(c proxy.Caps) bool { return c.PrefixCache == "no" }, "--disable-radix-cache"},
 		{"one cache for all", sglangtest.Options{Shared: true}, func(c proxy.Caps) bool { return c.PrefixCache == "yes" && c.Isolation == "" }, "apart"},
 		{"old names of routes", sglangtest.Options{OldNames: true}, func(c proxy.Caps) bool { return c.Version == "0.5.23" }, ""},
@@ -206,6 +207,32 @@ func TestRowsAreTheModels(t *testing.T) {
 						check(t, row, slices.Concat(from, path[:i]), k)
 					}
 				}
+			}
+		}
+	}
+}
+
+func TestOneRequestScoresThePathsOfSeveralTexts(t *testing.T) {
+	for _, options := range []sglangtest.Options{{}, {OutputOnly: true}} {
+		for _, k := range []int{5, -1} {
+			server, client := start(t, options)
+			s := recognise(t, client, k)
+			server.Requests()
+			asks := []proxy.Ask{{Prefix: []eft.Token{3, 1, 4}, Path: []eft.Token{1, 5}}, {Prefix: []eft.Token{2}}, {Prefix: []eft.Token{2, 7}, Path: []eft.Token{36}}}
+			got, err := s.(proxy.Gatherer).Gather(t.Context(), "ann", asks)
+			if err != nil || len(got) != len(asks) {
+				t.Fatalf("%d answers, %v", len(got), err)
+			}
+			for i, a := range asks {
+				if len(got[i]) != len(a.Path)+1 {
+					t.Fatalf("ask %d: %d rows", i, len(got[i]))
+				}
+				for j, row := range got[i] {
+					check(t, row, slices.Concat(a.Prefix, a.Path[:j]), k)
+				}
+			}
+			if n := len(server.Requests()); n != 1 {
+				t.Errorf("%d requests", n)
 			}
 		}
 	}

@@ -15,9 +15,9 @@ type generateRequest struct {
 	InputIDs any      `json:"input_ids"` // []eft.Token, or a list of such
 	Sampling sampling `json:"sampling_params"`
 	// ReturnLogprob asks for log-probs at all. LogprobStart is where those of the
-	// prompt begin; −1 asks for none of them.
+	// prompt begin, one number or one for each prompt of a list; −1 asks for none of them.
 	ReturnLogprob bool        `json:"return_logprob"`
-	LogprobStart  int         `json:"logprob_start_len"`
+	LogprobStart  any         `json:"logprob_start_len"`
 	TopLogprobs   int         `json:"top_logprobs_num"`
 	Named         []eft.Token `json:"token_ids_logprob,omitempty"`
 	ReturnText    bool        `json:"return_text_in_logprobs"`

@@ -210,14 +210,33 @@ func echo(in request) (int, string) {
 
 func TestLongPathsTakeSeveralRequests(t *testing.T) {
 	server, script := asking(t, shape{k: 2, ask: 2}, 0, echo)
-	path := make([]eft.Token, 300)
+	path := make([]eft.Token, 600)
 	rows, err := server.Begin("").Rows(t.Context(), []eft.Token{7, 7}, path)
-	if err != nil || len(rows) != 301 || len(script.requests) != 3 {
+	if err != nil || len(rows) != 601 || len(script.requests) != 3 {
 		t.Fatalf("%d rows by %d requests, %v", len(rows), len(script.requests), err)
 	}
 	for i, row := range rows {
 		if want := []float32{-0.25, float32(-(i + 2)) - 1.5}; !reflect.DeepEqual(row.LogProbs, want) {
 			t.Fatalf("row %d has %v, want %v", i, row.LogProbs, want)
+		}
+	}
+}
+
+func TestTextsShareAList(t *testing.T) {
+	server, script := asking(t, shape{k: 2, ask: 2}, 0, echo)
+	asks := []proxy.Ask{{Prefix: []eft.Token{7, 7}, Path: []eft.Token{4, 5}}, {Prefix: []eft.Token{1}}, {Prefix: []eft.Token{2, 3, 4}, Path: []eft.Token{9}}}
+	got, err := server.Gather(t.Context(), "", asks)
+	if err != nil || len(got) != len(asks) || len(script.requests) != 1 {
+		t.Fatalf("%d answers by %d requests, %v", len(got), len(script.requests), err)
+	}
+	for i, a := range asks {
+		if len(got[i]) != len(a.Path)+1 {
+			t.Fatalf("ask %d: %d rows", i, len(got[i]))
+		}
+		for j, row := range got[i] {
+			if want := []float32{-0.25, float32(-(len(a.Prefix) + j)) - 1.5}; !reflect.DeepEqual(row.LogProbs, want) {
+				t.Errorf("ask %d: row %d has %v, want %v", i, j, row.LogProbs, want)
+			}
 		}
 	}
 }

@@ -55,13 +55,17 @@ func (s *Server) Identify(ctx context.Context) (string, error) {
 
 // Begin starts a text.
 func (s *Server) Begin(tenant string) proxy.Text {
-	text := &Text{server: s}
-	if tenant != "" && s.caps.Isolation != "" {
-		sum := sha256.Sum256([]byte("graft cache salt\x00" + tenant))
-		salt := hex.EncodeToString(sum[:])
-		text.salt = &salt
+	return &Text{server: s, salt: s.salt(tenant)}
+}
+
+// salt keeps a tenant's prefixes apart; nil is no salt.
+func (s *Server) salt(tenant string) *string {
+	if tenant == "" || s.caps.Isolation == "" {
+		return nil
 	}
-	return text
+	sum := sha256.Sum256([]byte("graft cache salt\x00" + tenant))
+	salt := hex.EncodeToString(sum[:])
+	return &salt
 }
 
 // Tokenize asks the server's tokenizer.

@@ -11,7 +11,7 @@ import (
 
 // promptsPerRequest keeps well below the number of prompts that vLLM takes at once
 // (1,024, and VLLM_MAX_COMPLETION_PROMPTS may lower it).
-const promptsPerRequest = 128
+const promptsPerRequest = 256
 
 // Text is one text. The server keeps nothing for it but its cache.
 type Text struct {
@@ -24,19 +24,47 @@ func (t *Text) Close() {}
 
 // Rows sends the prefix and each of its extensions along path as a list.
 func (t *Text) Rows(ctx context.Context, prefix, path []eft.Token) ([]eft.Row, error) {
-	prompts := extensions(prefix, path)
+	return t.server.rows(ctx, t.salt, extensions(prefix, path))
+}
+
+// Gather sends the lists of all asks as one.
+func (s *Server) Gather(ctx context.Context, tenant string, asks []proxy.Ask) ([][]eft.Row, error) {
+	var prompts [][]eft.Token
+	for _, a := range asks {
+		prompts = append(prompts, extensions(a.Prefix, a.Path)...)
+	}
+	rows, err := s.rows(ctx, s.salt(tenant), prompts)
+	if err != nil {
+		return nil, err
+	}
+	out := make([][]eft.Row, len(asks))
+	for i, a := range asks {
+		n := len(a.Path) + 1
+		out[i], rows = rows[:n:n], rows[n:]
+	}
+	return out, nil
+}
+
+// Size counts each prefix.
+func (s *Server) Size(a proxy.Ask) (prompts, ids int) {
+	prompts = len(a.Path) + 1
+	return prompts, prompts * (len(a.Prefix) + len(a.Path))
+}
+
+// rows are those behind prompts.
+func (s *Server) rows(ctx context.Context, salt *string, prompts [][]eft.Token) ([]eft.Row, error) {
 	rows := make([]eft.Row, 0, len(prompts))
 	for part := range slices.Chunk(prompts, promptsPerRequest) {
-		in := newRequest(t.server.caps.Model, part, t.server.shape.ask)
-		in.Salt = t.salt
-		lists, _, err := completeRows(ctx, t.server.client, in, t.server.shape.short)
+		in := newRequest(s.caps.Model, part, s.shape.ask)
+		in.Salt = salt
+		lists, _, err := completeRows(ctx, s.client, in, s.shape.short)
 		if err != nil {
 			return nil, err
 		}
 		for _, listed := range lists {
-			row, err := t.server.shape.row(listed)
+			row, err := s.shape.row(listed)
 			if err != nil {
-				return nil, t.server.client.Malformed("POST "+completions, "%v", err)
+				return nil, s.client.Malformed("POST "+completions, "%v", err)
 			}
 			rows = append(rows, row)
 		}

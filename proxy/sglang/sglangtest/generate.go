@@ -17,7 +17,7 @@ type request struct {
 	InputIDs      json.RawMessage `json:"input_ids"`
 	Sampling      json.RawMessage `json:"sampling_params"`
 	ReturnLogprob bool            `json:"return_logprob"`
-	LogprobStart  *int            `json:"logprob_start_len"`
+	LogprobStart  starts          `json:"logprob_start_len"`
 	TopLogprobs   int             `json:"top_logprobs_num"`
 	Named         []eft.Token     `json:"token_ids_logprob"`
 	ReturnText    bool            `json:"return_text_in_logprobs"`
@@ -26,6 +26,32 @@ type request struct {
 	CacheSalt     string          `json:"cache_salt"`
 
 	params sampling
+}
+
+// starts is where the log-probs of the prompt begin: a number for all prompts, or one for
+// each. Nil is for none.
+type starts []int
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *starts) UnmarshalJSON(data []byte) error {
+	if bytes.HasPrefix(data, []byte("[")) {
+		return json.Unmarshal(data, (*[]int)(s))
+	}
+	one := -1
+	err := json.Unmarshal(data, &one)
+	*s = starts{one}
+	return err
+}
+
+// of is that of the i'th prompt.
+func (s starts) of(i int) int {
+	switch {
+	case len(s) == 0:
+		return -1
+	case len(s) == 1:
+		return s[0]
+	}
+	return s[i]
 }
 
 type sampling struct {
@@ -58,8 +84,8 @@ func (s *Server) generate(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var answers []any
-	for _, ids := range prompts {
-		run, err := s.start(in, ids)
+	for i, ids := range prompts {
+		run, err := s.start(in, ids, in.LogprobStart.of(i))
 		if err != nil {
 			fail(w, http.StatusBadRequest, err.Error())
 			return
@@ -113,6 +139,9 @@ func (s *Server) read(body []byte) (*request, [][]eft.Token, bool, error) {
 	var many [][]eft.Token
 	if err := json.Unmarshal(in.InputIDs, &many); err != nil || len(many) == 0 {
 		return nil, nil, false, errors.New("input_ids should be a list of lists for batch processing")
+	}
+	if n := len(in.LogprobStart); n > 1 && (n != len(many) || o.OneStart) {
+		return nil, nil, false, fmt.Errorf("%d logprob_start_len for %d prompts", n, len(many))
 	}
 	return in, many, true, nil
 }

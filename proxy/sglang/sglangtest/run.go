@@ -27,8 +27,9 @@ type run struct {
 // position is what is told of one token: its own log-prob, the best, the named ones.
 type position struct{ token, top, named any }
 
-// start takes a prompt in and computes what was asked of its tokens.
-func (s *Server) start(in *request, ids []eft.Token) (*run, error) {
+// start takes a prompt in and computes what was asked of its tokens, those from the
+// position from on; −1 is none.
+func (s *Server) start(in *request, ids []eft.Token, from int) (*run, error) {
 	o := s.now()
 	if len(ids) == 0 {
 		return nil, refusal("input_ids is empty")
@@ -40,8 +41,8 @@ func (s *Server) start(in *request, ids []eft.Token) (*run, error) {
 		ids = ids[:most]
 	}
 	first := len(ids)
-	if in.ReturnLogprob && in.LogprobStart != nil && *in.LogprobStart >= 0 {
-		first = *in.LogprobStart
+	if in.ReturnLogprob && from >= 0 {
+		first = from
 	}
 	if first > len(ids) {
 		return nil, fmt.Errorf("req.logprob_start_len=%d is higher than the number of input tokens", first)

@@ -28,6 +28,7 @@ type Options struct {
 	NoCache      bool            // --disable-radix-cache
 	// OutputOnly refuses log-probs of prompts, as some back ends do.
 	OutputOnly bool
+	OneStart   bool   // takes no list of logprob_start_len
 	OldNames   bool   // get_model_info and get_server_info only
 	Shared     bool   // extra_key and cache_salt part nothing
 	Adapter    string // a LoRA adapter's name
