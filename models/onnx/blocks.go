@@ -133,7 +133,7 @@ func (q *Sequence) carry(ctx context.Context, in bool, from, tokens int, pieces 
 func (q *Sequence) move() (more bool, err error) {
 	t := q.transfer
 	if !t.in {
-		if err := q.session.readBlock(q.cache, q.held, t.from, t.tokens, t.pieces[0]); err != nil {
+		if err := q.session.readBlock(q.seat, t.from, t.tokens, t.pieces[0]); err != nil {
 			return false, fmt.Errorf("onnx: export %d tokens: %w", t.tokens, err)
 		}
 		return false, nil
@@ -143,7 +143,7 @@ func (q *Sequence) move() (more bool, err error) {
 		return false, fmt.Errorf("onnx: import %d tokens: cache of %d tokens: %w", all, t.from+all, err)
 	}
 	for i, piece := range t.pieces {
-		if err := q.session.writeBlock(q.cache, q.held, t.from+i*t.tokens, t.tokens, piece); err != nil {
+		if err := q.session.writeBlock(q.seat, t.from+i*t.tokens, t.tokens, piece); err != nil {
 			return false, fmt.Errorf("onnx: import %d tokens: %w", all, err)
 		}
 	}
@@ -157,48 +157,44 @@ func (q *Sequence) widen(past, more int) error {
 	if err := q.reach(past, past+more); err != nil {
 		return err
 	}
-	if s.layout.strategy == Grow {
-		c := q.cache
+	if s.manner == dense {
+		c := q.seat.cache
 		for i := range s.layout.slots {
 			slot := &s.layout.slots[i]
 			token := slot.token() * s.layout.kv.Size()
-			err := s.native.copyRows(s.onDevice(), c.regions[c.next()].at(c.offsets[i]), (past+more)*token,
-				c.regions[c.current].at(c.offsets[i]), past*token, past*token, slot.rows())
+			err := s.native.copyRows(s.onDevice(), c.at(c.next(), i, 0), (past+more)*token, c.at(c.current, i, 0), past*token, past*token, slot.rows())
 			if err != nil {
 				return err
 			}
 		}
 		c.current = c.next()
 	}
-	q.held = past + more
+	q.seat.used = past + more
 	return nil
 }
 
-// readBlock copies tokens of a cache that is laid out for held to dst.
-func (s *Session) readBlock(c *cache, held, from, tokens int, dst []byte) error {
-	return s.eachRow(c, held, from, tokens, dst, s.native.download)
+// readBlock copies tokens of a seat to dst.
+func (s *Session) readBlock(from *seat, first, tokens int, dst []byte) error {
+	return s.eachRow(from, first, tokens, dst, s.native.download)
 }
 
-// writeBlock copies src to tokens of a cache that is laid out for held.
-func (s *Session) writeBlock(c *cache, held, from, tokens int, src []byte) error {
-	return s.eachRow(c, held, from, tokens, src, func(device bool, ours unsafe.Pointer, pitch int, theirs unsafe.Pointer, theirPitch, width, rows int) error {
+// writeBlock copies src to tokens of a seat.
+func (s *Session) writeBlock(to *seat, first, tokens int, src []byte) error {
+	return s.eachRow(to, first, tokens, src, func(device bool, ours unsafe.Pointer, pitch int, theirs unsafe.Pointer, theirPitch, width, rows int) error {
 		return s.native.upload(device, theirs, theirPitch, ours, pitch, width, rows)
 	})
 }
 
 // eachRow calls carry for every slot of a block with its place in ours and in the cache.
-func (s *Session) eachRow(c *cache, held, from, tokens int, ours []byte,
+func (s *Session) eachRow(seat *seat, first, tokens int, ours []byte,
 	carry func(device bool, ours unsafe.Pointer, pitch int, theirs unsafe.Pointer, theirPitch, width, rows int) error) error {
-	if s.layout.strategy == Shared {
-		held = c.capacity
-	}
-	at := 0
+	c, at := seat.cache, 0
 	for i := range s.layout.slots {
 		slot := &s.layout.slots[i]
 		token := slot.token() * s.layout.kv.Size()
 		width := tokens * token
-		err := carry(s.onDevice(), unsafe.Pointer(&ours[at]), width, c.regions[c.current].at(c.offsets[i]+from*token), held*token, width, slot.rows())
-		if err != nil {
+		theirs := unsafe.Add(c.at(c.current, i, seat.row), first*token)
+		if err := carry(s.onDevice(), unsafe.Pointer(&ours[at]), width, theirs, c.stride(seat.used)*token, width, slot.rows()); err != nil {
 			return err
 		}
 		at += width * slot.rows()

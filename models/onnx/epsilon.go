@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/graft-gateway/graft/eft"
 )
@@ -108,55 +109,78 @@ func (q *Sequence) collect(ctx context.Context, tokens []eft.Token, n int) ([][]
 	return all, nil
 }
 
-// stepBatch reads the rows of all tokens as the last of a batch's rows gives
-// them. A shared cache can be ragged: row i begins i steps late.
-func (s *Session) stepBatch(ctx context.Context, tokens []eft.Token) ([][]float64, error) {
-	late := 0
-	if s.layout.ragged() {
-		late = 1
+// stepBatch reads the rows of all tokens as a text gets them whose steps run together
+// with those of others, as far as the session runs steps together. Text i begins i steps
+// late, so that no two have the same length.
+func (s *Session) stepBatch(ctx context.Context, tokens []eft.Token) (rows [][]float64, err error) {
+	texts := make([]*Sequence, epsilonBatch)
+	for i := range texts {
+		if texts[i], err = s.Open(ctx); err != nil {
+			return nil, err
+		}
+		defer texts[i].Close()
 	}
-	steps := len(tokens) + late*(epsilonBatch-1)
-	var rows [][]float64
-	var f *frame
-	var c *cache
-	past := make([]int, epsilonBatch)
-	ids := make([]eft.Token, epsilonBatch)
-	row := make([]float32, s.layout.vocab)
-	step := 0
+	last := len(texts) - 1
+	for step := range len(tokens) + last {
+		var due []*Sequence
+		for i, q := range texts {
+			switch at := step - i; {
+			case at == 0:
+				begun, err := q.collect(ctx, tokens[:1], 1)
+				if err != nil {
+					return nil, err
+				}
+				if i == last {
+					rows = append(rows, begun...)
+				}
+			case at > 0 && at < len(tokens):
+				due = append(due, q)
+			}
+		}
+		if err := s.stepAll(ctx, due, func(i int) eft.Token { return tokens[due[i].length] }, 0); err != nil {
+			return nil, err
+		}
+		if n := len(due); n > 0 && due[n-1] == texts[last] {
+			rows = append(rows, logProbs(due[n-1].rows[0].Scores))
+		}
+	}
+	return rows, nil
+}
+
+// stepAll makes every text longer by a token, in as few runs as the session can. Nobody
+// else may use them meanwhile. Gathered pasts are laid out for held tokens at least.
+func (s *Session) stepAll(ctx context.Context, texts []*Sequence, token func(i int) eft.Token, held int) error {
+	var due []*job
+	for i, q := range texts {
+		q.room(1)
+		q.work = extension{tokens: []eft.Token{token(i)}, last: 1}
+		due = append(due, &q.job)
+	}
+	var b batch
 	j := newJob(func() (more bool, err error) {
-		if step == 0 {
-			if f, err = s.newFrame(epsilonBatch, 1); err != nil {
-				return false, err
-			}
-			if c, err = s.pool.add(s, epsilonBatch, len(tokens)); err != nil {
+		for _, d := range due {
+			if err := d.sequence.makeRoom(); err != nil {
 				return false, err
 			}
 		}
-		for i := range past {
-			// A row that has not begun, or has ended, repeats a token in its place.
-			past[i] = min(max(0, step-i*late), len(tokens)-1)
-			ids[i] = tokens[past[i]]
+		b.reset()
+		b.held = held
+		s.choose(&b, due, mostGap)
+		s.runBatch(&b)
+		due = slices.DeleteFunc(due, func(d *job) bool { return d.chosen })
+		for i, d := range b.jobs {
+			d.chosen = false
+			if b.errs[i] != nil {
+				return false, b.errs[i]
+			}
+			d.sequence.length++
 		}
-		given, err := s.runRows(f, c, past, ids, 1)
-		if err != nil {
-			return false, err
-		}
-		if step-(epsilonBatch-1)*late >= 0 {
-			f.read(row, epsilonBatch*given-1)
-			rows = append(rows, logProbs(row))
-		}
-		step++
-		return step < steps, nil
+		return len(due) > 0, nil
 	})
-	j.ctx = ctx
-	err := s.loop.do(&j)
-	if f != nil {
-		f.free()
+	if j.ctx = ctx; len(due) == 0 {
+		return nil
 	}
-	if c != nil {
-		s.pool.drop(c)
-	}
-	return rows, err
+	return s.loop.do(&j)
 }
 
 // compare finds the differences between two lists of rows of log-probabilities.

@@ -13,22 +13,24 @@ type frame struct {
 	layout  *layout
 	batch   int
 	width   int
+	plain   bool     // its mask is all ones: of one row without holes
 	feeds   []memory // of each of layout.inputs
 	logits  memory
 	tensors []tensor // of each of layout.inputs, and logits
 }
 
-// newFrame allocates the scratch memory for a session with this context.
-func (s *Session) newFrame(batch, width int) (*frame, error) {
+// newFrame allocates the scratch memory for a session with this context. A plain one is
+// for one row whose past has no holes.
+func (s *Session) newFrame(batch, width int, plain bool) (*frame, error) {
 	l := s.layout
-	f := &frame{layout: l, batch: batch, width: width}
+	f := &frame{layout: l, batch: batch, width: width, plain: plain}
 	for _, in := range l.inputs {
 		elements := 1
 		switch in.role {
 		case roleIDs, rolePositions:
 			elements = batch * width
 		case roleMask:
-			elements = batch * (s.options.Context + width)
+			elements = batch * (roundUp(s.options.Context) + width)
 		case roleLast:
 			elements = batch
 		}
@@ -38,7 +40,7 @@ func (s *Session) newFrame(batch, width int) (*frame, error) {
 			return nil, err
 		}
 		f.feeds = append(f.feeds, m)
-		if in.role == roleMask && batch == 1 {
+		if in.role == roleMask && plain {
 			// One row has a token everywhere up to its end: any prefix of ones will do.
 			fill(&m, in.port.Type, 0, elements, 1)
 		}
@@ -73,14 +75,12 @@ func (f *frame) free() {
 }
 
 // set puts the tokens of a run in place: len(past) rows of equal width, row i
-// beginning after past[i] tokens. rows is how many rows of logits are wanted
-// from the end of each; the number that the graph gives is returned.
-func (f *frame) set(past []int, tokens []eft.Token, rows int) int {
+// beginning after past[i] tokens. held is how many tokens the past is laid out for: the
+// longest, or more where rows have holes behind their tokens. rows is how many rows of
+// logits are wanted from the end of each; the number that the graph gives is returned.
+func (f *frame) set(past []int, held int, tokens []eft.Token, rows int) int {
 	l, batch := f.layout, len(past)
-	width, longest := len(tokens)/batch, 0
-	for _, n := range past {
-		longest = max(longest, n)
-	}
+	width := len(tokens) / batch
 	given := width
 	for i := range l.inputs {
 		kind, m, t := l.inputs[i].port.Type, &f.feeds[i], &f.tensors[i]
@@ -92,8 +92,8 @@ func (f *frame) set(past []int, tokens []eft.Token, rows int) int {
 			}
 			place(t, kind, m, 0, batch, width)
 		case roleMask:
-			f.mask(m, kind, past, width, longest)
-			place(t, kind, m, 0, batch, longest+width)
+			f.mask(m, kind, past, width, held)
+			place(t, kind, m, 0, batch, held+width)
 		case rolePositions:
 			f.positions(m, t, kind, rank, past, width)
 		case roleLast:
@@ -105,11 +105,11 @@ func (f *frame) set(past []int, tokens []eft.Token, rows int) int {
 			given = max(1, rows)
 			number(m, t, kind, rank, int64(given))
 		case roleBranch:
-			number(m, t, kind, rank, int64(min(longest, 1)))
+			number(m, t, kind, rank, int64(min(held, 1)))
 		case roleTotal:
-			number(m, t, kind, rank, int64(longest+width))
+			number(m, t, kind, rank, int64(held+width))
 		case rolePast:
-			number(m, t, kind, rank, int64(longest))
+			number(m, t, kind, rank, int64(held))
 		}
 	}
 	if l.last {
@@ -123,14 +123,22 @@ func (f *frame) set(past []int, tokens []eft.Token, rows int) int {
 	return given
 }
 
-// mask writes where the rows of a batch have tokens; a single row's is all ones.
-func (f *frame) mask(m *memory, kind ElementType, past []int, width, longest int) {
-	if f.batch == 1 {
+// mask writes where the rows of a batch have tokens. A shared cache has the new ones
+// right behind a row's past; elsewhere they stand behind the longest, and holes between.
+func (f *frame) mask(m *memory, kind ElementType, past []int, width, held int) {
+	if f.plain {
 		return
 	}
 	for i, n := range past {
-		fill(m, kind, i*(longest+width), n+width, 1)
-		fill(m, kind, i*(longest+width)+n+width, longest-n, 0)
+		at := i * (held + width)
+		if f.layout.strategy == Shared {
+			fill(m, kind, at, n+width, 1)
+			fill(m, kind, at+n+width, held-n, 0)
+			continue
+		}
+		fill(m, kind, at, n, 1)
+		fill(m, kind, at+n, held-n, 0)
+		fill(m, kind, at+held, width, 1)
 	}
 }
 
@@ -190,9 +198,23 @@ func put(m *memory, kind ElementType, i int, v int64) {
 	}
 }
 
-// fill writes n elements of a tensor from element i on.
+// fill writes n elements of a tensor from element i on. Masks of whole numbers, which
+// nearly all are, take a long word at a time.
 func fill(m *memory, kind ElementType, i, n int, v int64) {
-	for j := i; j < i+n; j++ {
-		put(m, kind, j, v)
+	switch kind {
+	case Int64:
+		spread(unsafe.Slice((*int64)(m.at(8*i)), n), v)
+	case Int32:
+		spread(unsafe.Slice((*int32)(m.at(4*i)), n), int32(v))
+	default:
+		for j := i; j < i+n; j++ {
+			put(m, kind, j, v)
+		}
+	}
+}
+
+func spread[T int32 | int64](dst []T, v T) {
+	for i := range dst {
+		dst[i] = v
 	}
 }

@@ -111,9 +111,6 @@ func (l *layout) chunk(past, done, begin, most int) int {
 
 // ragged says whether the rows of a batch may have pasts of different lengths.
 func (l *layout) ragged() bool {
-	if l.strategy != Shared {
-		return false
-	}
 	for _, in := range l.inputs {
 		if in.role == rolePast || in.role == rolePositions && len(in.port.Dims) == 1 {
 			return false

@@ -1,131 +1,277 @@
 package onnx
 
+// Whoever finds the session idle leads it: no goroutine of the session's own has to be
+// woken for a step, and a text alone never waits for another goroutine. A leader runs
+// what waits, its own work and that of others, until its own is finished, and hands the
+// lead to somebody who still waits:
+//
+//	caller A   do → leads: [A's step] → returns         the session was idle
+//	caller B        do → waits … told to lead: [B C D]  three steps in one run
+//	callers C, D      do → wait …………………… told: finished
+//
 // Invariants:
-//   - A job is in waiting, or running, or with its sequence: never in two places.
-//   - Whoever takes it out of the first two sends exactly one finished.
-//   - The run options' terminate flag is set only while a job is running, and
-//     taken back before the next one runs.
+//   - busy: exactly one goroutine leads, or one job has been told to and has not begun.
+//   - A job is in steps, or in longs, or being run, or finished. Whoever finishes a job
+//     other than its own leader's tells it so, once; told has room for one word.
+//   - leader is the job that was told to lead and has not begun; it is in steps or longs
+//     or finished, and is told nothing else.
+//   - A run of several jobs is never stopped. The run options' terminate flag is set only
+//     while running is set, and taken back before the next run.
 
 import (
 	"context"
+	"slices"
 	"sync"
+	"time"
 )
 
-// job is work for the graph, done in pieces between which others have their
-// turn. Every sequence has one and uses it again and again, so that a step
-// allocates nothing.
+// job is work for the graph. Every sequence has one and uses it again and again, so
+// that a step allocates nothing.
 type job struct {
 	ctx      context.Context
-	piece    func() (more bool, err error) // runs on the loop's goroutine
+	piece    func() (more bool, err error) // some part of the work; nil for a sequence's
+	sequence *Sequence                     // whose extension it is
+	step     bool                          // one token behind others: may run with other steps
+	chosen   bool                          // by who puts a run together
+	done     bool
 	err      error
-	finished chan struct{} // capacity 1
+	told     chan word // capacity 1
 }
 
+// word is what a waiting job is told.
+type word bool
+
+const (
+	finished word = false
+	lead     word = true
+)
+
+// newJob makes a job of pieces between which others have their turn. No two pieces of a
+// session, and no piece and a run, happen at the same time.
 func newJob(piece func() (more bool, err error)) job {
-	return job{piece: piece, finished: make(chan struct{}, 1)}
+	return job{piece: piece, told: make(chan word, 1)}
 }
 
-// loop is the queue before a session's graph, and the goroutine that serves it.
-// The goroutine ends when close is called.
+// loop is the queue before a session's graph, and what its leader remembers.
 type loop struct {
 	session *Session
 
 	mu      sync.Mutex // guards all below
-	wake    *sync.Cond // something waits, or closed
-	waiting []*job
-	running *job
-	stopped bool // the running job was told to terminate
+	freed   *sync.Cond // busy has ended
+	steps   []*job     // in the order in which they came
+	longs   []*job     // all others, those that had a turn behind those that had not
+	busy    bool
+	leading *job
+	leader  *job
+	running *job // the one job of a run that may be stopped
+	stopped bool // it was told to terminate
 	closed  bool
 
-	ended chan struct{}
+	// Only the leader uses what follows.
+	round  int // steps that still go before the longs have a turn
+	budget int // tokens that the longs have left of theirs
+	batch  batch
+	pace   pace
+	counts *tally
 }
 
 func startLoop(s *Session) *loop {
-	l := &loop{session: s, ended: make(chan struct{})}
-	l.wake = sync.NewCond(&l.mu)
-	go l.serve()
+	l := &loop{session: s, counts: &s.tally}
+	l.freed = sync.NewCond(&l.mu)
 	return l
 }
 
-// do queues a job and waits until it is finished, or until its context ends
-// and the graph has let go of it.
+// do runs a job, with others', and returns when it is finished or, if its context ends
+// first, when the graph has let go of it.
 func (l *loop) do(j *job) error {
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()
 		return ErrClosed
 	}
-	l.waiting = append(l.waiting, j)
-	l.wake.Signal()
+	j.done, j.err = false, nil
+	if j.step {
+		l.steps = append(l.steps, j)
+	} else {
+		l.longs = append(l.longs, j)
+	}
+	l.counts.waiting.Add(1)
+	if !l.busy {
+		l.busy = true
+		return l.lead(j)
+	}
 	l.mu.Unlock()
+	var said word
 	select {
-	case <-j.finished:
+	case said = <-j.told:
 	case <-j.ctx.Done():
 		l.cancel(j)
-		<-j.finished
+		said = <-j.told
+	}
+	if said == lead {
+		l.mu.Lock()
+		l.leader = nil
+		return l.lead(j)
 	}
 	return j.err
 }
 
-// cancel takes a job out of the queue, or makes its run end soon.
+// cancel takes a job out of the queue, or makes its run end soon. What runs with others
+// runs on.
 func (l *loop) cancel(j *job) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.running == j {
+	switch {
+	case l.running == j:
 		// A failure to stop the run only means that it ends by itself.
 		l.stopped = l.session.native.terminate(true) == nil
+	case l.withdraw(j):
+		l.finish(j, j.ctx.Err())
+	}
+}
+
+// withdraw takes a job out of the queue; false if it is not there.
+func (l *loop) withdraw(j *job) bool {
+	for _, queue := range []*[]*job{&l.steps, &l.longs} {
+		if i := slices.Index(*queue, j); i >= 0 {
+			*queue = slices.Delete(*queue, i, i+1)
+			return true
+		}
+	}
+	return false
+}
+
+// finish ends a job that is in no queue.
+func (l *loop) finish(j *job, err error) {
+	j.err, j.done = err, true
+	l.counts.waiting.Add(-1)
+	if j != l.leading && j != l.leader {
+		j.told <- finished
+	}
+}
+
+// lead runs what waits until the leader's own job is finished. It is called with mu
+// held, and releases it.
+func (l *loop) lead(own *job) error {
+	l.leading = own
+	if own.sequence != nil && !own.step && own.ctx.Done() != nil {
+		l.mu.Unlock()
+		leave := l.watch(own)
+		defer leave()
+		l.mu.Lock()
+	}
+	for !own.done {
+		if own.ctx.Err() != nil && l.withdraw(own) {
+			l.finish(own, own.ctx.Err())
+			break
+		}
+		l.turn()
+	}
+	l.leading = nil
+	err := own.err
+	l.pass()
+	l.mu.Unlock()
+	return err
+}
+
+// watch cancels the leader's own job when its context ends, which the leader cannot see
+// while it is in a run.
+func (l *loop) watch(own *job) (leave func()) {
+	gone := make(chan struct{})
+	stop := context.AfterFunc(own.ctx, func() {
+		defer close(gone)
+		l.cancel(own)
+	})
+	return func() {
+		if !stop() {
+			<-gone
+		}
+	}
+}
+
+// pass hands the lead to somebody who waits.
+func (l *loop) pass() {
+	switch {
+	case len(l.steps) > 0:
+		l.leader = l.steps[0]
+	case len(l.longs) > 0:
+		l.leader = l.longs[0]
+	default:
+		l.busy = false
+		l.freed.Broadcast()
 		return
 	}
-	for i, w := range l.waiting {
-		if w == j {
-			copy(l.waiting[i:], l.waiting[i+1:])
-			l.waiting = l.waiting[:len(l.waiting)-1]
-			j.err = j.ctx.Err()
-			j.finished <- struct{}{}
-			return
-		}
-	}
+	l.leader.told <- lead
 }
 
-// serve runs one piece of the first job at a time; what is left of a job goes to
-// the end of the queue.
-func (l *loop) serve() {
-	defer close(l.ended)
-	for {
-		j := l.next()
-		if j == nil {
-			return
-		}
-		more, err := false, j.ctx.Err()
-		if err == nil {
+// turn runs once. A round is all steps that wait when it begins, and then longs, one
+// piece of each in turn, until they have had as many tokens as the pace allows; so a
+// step waits for one piece at most before it, and a long job for one round of steps. mu
+// is held before and after, and released during the run.
+func (l *loop) turn() {
+	if l.round == 0 && (l.budget <= 0 || len(l.longs) == 0) {
+		l.round = len(l.steps)
+		l.budget = l.pace.allowance(l.session.options.Chunk, l.round > 0)
+	}
+	if l.round > 0 && len(l.steps) > 0 {
+		l.runSteps()
+		return
+	}
+	l.round = 0
+	if len(l.longs) > 0 {
+		l.runLong()
+		return
+	}
+	l.budget = 0
+}
+
+// runSteps runs the first step and those that can be run with it.
+func (l *loop) runSteps() {
+	s, b := l.session, &l.batch
+	l.assemble()
+	if len(b.jobs) == 0 {
+		return
+	}
+	l.round = max(0, l.round-len(b.jobs))
+	l.mu.Unlock()
+	start := time.Now()
+	s.runBatch(b)
+	took := time.Since(start)
+	l.mu.Lock()
+	l.pace.stepped(len(b.past), took)
+	l.counts.stepped(len(b.jobs), len(b.past))
+	for i, j := range b.jobs {
+		l.finish(j, b.errs[i])
+	}
+	clear(b.jobs)
+}
+
+// runLong runs one piece of the first of the longs; what is left of it goes to the end
+// of the queue.
+func (l *loop) runLong() {
+	j := l.longs[0]
+	l.longs = slices.Delete(l.longs, 0, 1)
+	err, more, tokens := j.ctx.Err(), false, 0
+	if err == nil {
+		l.running = j
+		limit := l.pace.limit
+		l.mu.Unlock()
+		start := time.Now()
+		if j.piece != nil {
 			more, err = j.piece()
+		} else {
+			tokens, more, err = j.sequence.advance(limit)
 		}
-		l.settle(j, more, err)
+		took := time.Since(start)
+		l.mu.Lock()
+		l.running = nil
+		l.pace.read(tokens, took)
+		l.counts.read(tokens)
+		l.budget -= tokens
+		if j.piece != nil {
+			l.budget = 0
+		}
 	}
-}
-
-// next waits for a job; nil when the loop is closed.
-func (l *loop) next() *job {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for len(l.waiting) == 0 && !l.closed {
-		l.wake.Wait()
-	}
-	if l.closed {
-		return nil
-	}
-	j := l.waiting[0]
-	copy(l.waiting, l.waiting[1:])
-	l.waiting = l.waiting[:len(l.waiting)-1]
-	l.running = j
-	return j
-}
-
-// settle puts a job back into the queue, or finishes it.
-func (l *loop) settle(j *job, more bool, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.running = nil
 	if l.stopped {
 		l.stopped = false
 		if e := l.session.native.terminate(false); e != nil && err == nil {
@@ -135,15 +281,14 @@ func (l *loop) settle(j *job, more bool, err error) {
 	if cause := j.ctx.Err(); cause != nil && (err != nil || more) {
 		err = cause
 	}
-	if err == nil && more && !l.closed {
-		l.waiting = append(l.waiting, j)
-		return
-	}
-	if err == nil && more {
+	if err == nil && more && l.closed {
 		err = ErrClosed
 	}
-	j.err = err
-	j.finished <- struct{}{}
+	if err == nil && more {
+		l.longs = append(l.longs, j)
+		return
+	}
+	l.finish(j, err)
 }
 
 func (l *loop) isClosed() bool {
@@ -155,13 +300,15 @@ func (l *loop) isClosed() bool {
 // close refuses what waits and returns when the last run has ended.
 func (l *loop) close() {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.closed = true
-	for _, j := range l.waiting {
-		j.err = ErrClosed
-		j.finished <- struct{}{}
+	for _, queue := range []*[]*job{&l.steps, &l.longs} {
+		for _, j := range *queue {
+			l.finish(j, ErrClosed)
+		}
+		*queue = nil
 	}
-	l.waiting = nil
-	l.wake.Signal()
-	l.mu.Unlock()
-	<-l.ended
+	for l.busy {
+		l.freed.Wait()
+	}
 }

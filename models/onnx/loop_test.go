@@ -25,7 +25,10 @@ func until(l *loop, state func() bool) {
 	}
 }
 
-// occupy keeps the loop's goroutine busy until the function returned is called.
+// waiting is how many jobs are in the queue. The loop must be locked.
+func (l *loop) waiting() int { return len(l.steps) + len(l.longs) }
+
+// occupy keeps the loop busy until the function returned is called.
 func occupy(t *testing.T, l *loop) (leave func()) {
 	t.Helper()
 	door, left := make(chan struct{}), make(chan error, 1)
@@ -53,7 +56,7 @@ func TestCancelledWhileWaiting(t *testing.T) {
 		_, err := q.Extend(ctx, []eft.Token{60, 61}, 1)
 		failed <- err
 	}()
-	until(s.loop, func() bool { return len(s.loop.waiting) == 1 })
+	until(s.loop, func() bool { return s.loop.waiting() == 1 })
 	cancel()
 	if err := <-failed; !errors.Is(err, context.Canceled) { // while the loop is still busy
 		t.Error(err)
@@ -138,7 +141,7 @@ func TestCancelledBetweenChunks(t *testing.T) {
 func TestWaitersTakeTurns(t *testing.T) {
 	s := openModel(t, "gqa", Options{Provider: CPU})
 	leave := occupy(t, s.loop)
-	var order []string // written by the loop's goroutine alone
+	var order []string // written by whoever leads
 	var waiters sync.WaitGroup
 	for i, pieces := range []int{1, 3, 1, 2} {
 		left := pieces
@@ -153,7 +156,7 @@ func TestWaitersTakeTurns(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		until(s.loop, func() bool { return len(s.loop.waiting) == i+1 })
+		until(s.loop, func() bool { return s.loop.waiting() == i+1 })
 	}
 	leave()
 	waiters.Wait()
@@ -240,7 +243,7 @@ func TestClosingASession(t *testing.T) {
 		_, err := q.Extend(t.Context(), []eft.Token{4}, 1)
 		refused <- err
 	}()
-	until(s.loop, func() bool { return len(s.loop.waiting) == 1 })
+	until(s.loop, func() bool { return s.loop.waiting() == 1 })
 	closed := make(chan error)
 	go func() { closed <- s.Close() }()
 	if err := <-refused; !errors.Is(err, ErrClosed) { // while a run is under way

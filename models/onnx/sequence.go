@@ -2,8 +2,8 @@ package onnx
 
 // Invariants:
 //   - length tokens are in the cache; what lies behind them there is rubbish.
-//   - A failed Extend leaves length as it was. A growing cache that went ahead
-//     in the meantime is cut back before anything else happens.
+//   - A failed Extend leaves length as it was. A dense cache that went ahead in the
+//     meantime is cut back before anything else happens.
 
 import (
 	"context"
@@ -40,8 +40,7 @@ type Sequence struct {
 
 	mu       sync.Mutex // guards all below, and is held while a job is out
 	length   int
-	held     int // tokens that a growing cache is laid out for; ≥ length
-	cache    *cache
+	seat     *seat // nil before the first token
 	job      job
 	work     extension
 	transfer *transfer // nil before the first Export or Import
@@ -96,6 +95,7 @@ func (q *Sequence) Extend(ctx context.Context, tokens []eft.Token, last int) ([]
 	}
 	q.room(last)
 	q.job.ctx, q.work = ctx, extension{tokens: tokens, last: last}
+	q.job.step = len(tokens) == 1 && q.length > 0
 	err := s.loop.do(&q.job)
 	q.job.ctx, q.work = nil, extension{}
 	if err != nil {
@@ -120,13 +120,14 @@ func (q *Sequence) room(n int) {
 	}
 }
 
-// advance computes the next chunk of the extension; more says that another one
-// is left. It runs on the loop's goroutine.
-func (q *Sequence) advance() (more bool, err error) {
+// advance computes the next chunk of the extension, of about limit tokens at most, and
+// returns how many it took; more says that others are left. Only whoever leads the loop
+// may call it.
+func (q *Sequence) advance(limit int) (tokens int, more bool, err error) {
 	s, w := q.session, &q.work
 	past := q.length + w.done
 	begin := len(w.tokens) - w.last // the first token whose row is wanted
-	end := w.done + s.layout.chunk(past, w.done, begin, s.chunkOf(len(w.tokens)-w.done))
+	end := w.done + s.layout.chunk(past, w.done, begin, chunkOf(len(w.tokens)-w.done, limit))
 	chunk := w.tokens[w.done:end]
 	first := max(w.done, begin)
 	wanted := max(0, end-first)
@@ -138,44 +139,60 @@ func (q *Sequence) advance() (more bool, err error) {
 		ids, dummies = s.twice[:], 1
 	}
 	if err := q.reach(past, past+len(ids)); err != nil {
-		return false, fmt.Errorf("onnx: cache of %d tokens: %w", past+len(ids), err)
+		return 0, false, fmt.Errorf("onnx: cache of %d tokens: %w", past+len(ids), err)
 	}
-	given, err := s.run(q.cache, past, ids, wanted+dummies)
+	f, given, err := s.run(q.seat, past, ids, wanted+dummies)
 	if err != nil {
-		return false, fmt.Errorf("onnx: run %d tokens after %d: %w", len(ids), past, err)
+		return 0, false, fmt.Errorf("onnx: run %d tokens after %d: %w", len(ids), past, err)
 	}
-	q.held = past + len(ids)
+	q.seat.used = past + len(ids)
 	for i := range wanted {
-		s.frame.read(q.rows[first-begin+i].Scores, given-dummies-wanted+i)
+		f.read(q.rows[first-begin+i].Scores, given-dummies-wanted+i)
 	}
 	w.done = end
-	return end < len(w.tokens), nil
+	return len(chunk), end < len(w.tokens), nil
 }
 
-// reach makes the cache hold exactly the past and have room for need tokens.
+// chunkOf is how many of the tokens left the next run takes, limit or one more. It never
+// leaves a single one behind: kernels sum a product of one row in another order, and the
+// rows of a prompt should not depend on where it was cut.
+func chunkOf(left, limit int) int {
+	if left <= limit+1 {
+		return left
+	}
+	return limit
+}
+
+// reach makes the cache hold exactly the past and have room for need tokens. Only
+// whoever leads the loop may call it.
 func (q *Sequence) reach(past, need int) error {
 	s := q.session
-	cut := s.layout.strategy == Grow && q.held != past
-	if q.cache == nil || q.cache.capacity < need {
-		c, err := s.lease(need)
+	switch {
+	case q.seat == nil:
+		seat, err := s.lease(need)
 		if err != nil {
 			return err
 		}
-		if q.cache != nil {
-			if err := s.move(c, c.current, q.cache, q.held, past); err != nil {
-				s.pool.giveBack(c)
-				return err
-			}
-			s.pool.giveBack(q.cache)
-		}
-		q.cache = c
-	} else if cut {
-		if err := s.move(q.cache, q.cache.next(), q.cache, q.held, past); err != nil {
+		q.seat = seat
+	case q.seat.cache.capacity < need:
+		seat, err := s.lease(need)
+		if err != nil {
 			return err
 		}
-		q.cache.current = q.cache.next()
+		if err := s.move(seat.cache, seat.cache.current, seat.row, q.seat.cache, q.seat.row, q.seat.used, past); err != nil {
+			s.pool.giveBack(seat)
+			return err
+		}
+		s.pool.giveBack(q.seat)
+		q.seat = seat
+	case s.manner == dense && q.seat.used != past:
+		c := q.seat.cache
+		if err := s.move(c, c.next(), 0, c, 0, q.seat.used, past); err != nil {
+			return err
+		}
+		c.current = c.next()
 	}
-	q.held = past
+	q.seat.used = past
 	return nil
 }
 
@@ -203,9 +220,9 @@ func (q *Sequence) Close() error {
 		return nil
 	}
 	q.closed = true
-	if q.cache != nil {
-		q.session.pool.giveBack(q.cache)
-		q.cache = nil
+	if q.seat != nil {
+		q.session.pool.giveBack(q.seat)
+		q.seat = nil
 	}
 	q.rows, q.scores = nil, nil
 	return nil

@@ -1,15 +1,17 @@
 package onnx
 
 // Invariants:
-//   - The loop's goroutine alone runs the graph and touches frame.
+//   - Whoever leads the loop alone runs the graph and touches the frames.
 //   - Close ends the loop before anything native is released, in the order
-//     caches, frame, run options, session.
+//     caches, frames, run options, session.
+//   - manner and together are settled when the session is open.
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/graft-gateway/graft/eft"
@@ -68,13 +70,18 @@ type Session struct {
 	facts     Facts
 	names     []name          // of every slot's past and present
 	named     map[string]name // all names that are bound
-	frame     *frame
-	one       [1]int       // the past of a run of one row
-	twice     [2]eft.Token // the tokens of an exact step
-	warm      bool         // a run has succeeded
-	signature string       // LayoutFingerprint
+	frame     *frame          // of runs of one row
+	wide      *frame          // of runs of several, and of those with holes; nil before the first
+	manner    manner          // how caches are laid out
+	together  bool            // steps of several texts may share a run
+	one       [1]int          // the past of a run of one row
+	seat      [1]*seat        // and whose it is
+	twice     [2]eft.Token    // the tokens of an exact step
+	warm      bool            // a run has succeeded
+	signature string          // LayoutFingerprint
 	pool      pool
 	loop      *loop
+	tally     tally
 
 	closing  sync.Once
 	closeErr error
@@ -119,6 +126,7 @@ func OpenSession(env *Environment, src Source, o Options) (*Session, error) {
 	if err := s.probe(src); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	s.probeTogether(context.Background())
 	if err := s.sign(context.Background(), src); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -158,6 +166,9 @@ func (s *Session) prepare(src Source) error {
 	}
 	// A run that gives its last row only cannot take a token twice.
 	s.layout.alone = s.options.ExactShapes && (s.layout.last || !s.onDevice() && (s.file.halfArithmetic() || s.file.roundsByRun()))
+	if s.layout.strategy == Shared {
+		s.manner = inPlace
+	}
 	for _, slot := range s.layout.slots {
 		s.names = append(s.names, s.nameOf(slot.past), s.nameOf(slot.present))
 	}
@@ -167,7 +178,7 @@ func (s *Session) prepare(src Source) error {
 	row := s.layout.vocab * s.layout.logits.Type.Size()
 	s.options.Chunk = min(s.options.Chunk, s.options.Context, max(1, widestLogits/row))
 	// chunkOf and ExactShapes may add one token to a run.
-	if s.frame, err = s.newFrame(1, s.options.Chunk+1); err != nil {
+	if s.frame, err = s.newFrame(1, s.options.Chunk+1, true); err != nil {
 		return fmt.Errorf("onnx: %s: there is no memory for runs in a context of %d tokens: say a shorter one as context: TOKENS in the configuration: %w", src, s.options.Context, err)
 	}
 	return nil
@@ -204,16 +215,6 @@ func (s *Session) Context() int {
 	return s.options.Context
 }
 
-// chunkOf is how many of the tokens left the next run takes. It never leaves a
-// single one behind: kernels sum a product of one row in another order, and the
-// rows of a prompt should not depend on where it was cut.
-func (s *Session) chunkOf(left int) int {
-	if left <= s.options.Chunk+1 {
-		return left
-	}
-	return s.options.Chunk
-}
-
 // onDevice says whether keys and values are in a GPU's memory.
 func (s *Session) onDevice() bool { return s.graph.provider != CPU }
 
@@ -226,7 +227,8 @@ func (s *Session) Open(ctx context.Context) (*Sequence, error) {
 		return nil, ErrClosed
 	}
 	q := &Sequence{session: s}
-	q.job = newJob(q.advance)
+	q.job = newJob(nil)
+	q.job.sequence = q
 	return q, nil
 }
 
@@ -247,8 +249,10 @@ func (s *Session) Check() error { return s.pool.check() }
 // release frees everything native.
 func (s *Session) release() error {
 	s.pool.close()
-	if s.frame != nil {
-		s.frame.free()
+	for _, f := range []*frame{s.frame, s.wide} {
+		if f != nil {
+			f.free()
+		}
 	}
 	err := s.graph.close()
 	for _, n := range s.named {
@@ -258,30 +262,60 @@ func (s *Session) release() error {
 	return err
 }
 
-// run computes tokens after past on a cache, and returns how many rows of
-// logits the graph gave. Only the loop's goroutine may call it.
-func (s *Session) run(c *cache, past int, tokens []eft.Token, rows int) (given int, err error) {
-	s.one[0] = past
-	return s.runRows(s.frame, c, s.one[:], tokens, rows)
-}
+// manner is how a session lays out its caches and runs on them.
+type manner int
 
-// runRows computes len(past) rows at once.
-func (s *Session) runRows(f *frame, c *cache, past []int, tokens []eft.Token, rows int) (given int, err error) {
-	given = f.set(past, tokens, rows)
-	if err := c.binding.bind(f.tensors); err != nil {
-		return 0, err
+const (
+	dense    manner = iota // past and present are two regions that change roles
+	inPlace                // past and present are one region
+	gathered               // past is gathered for every run, and what is new put back
+)
+
+// run computes tokens of one row after past, and returns how many rows of logits the
+// graph gave and where they are. Only whoever leads the loop may call it.
+func (s *Session) run(seat *seat, past int, tokens []eft.Token, rows int) (f *frame, given int, err error) {
+	s.one[0] = past
+	if s.manner != gathered {
+		given, err = s.runRows(s.frame, seat.cache, seat.row, s.one[:], tokens, rows)
+		return s.frame, given, err
 	}
-	if s.layout.strategy == Grow {
-		if err := c.bind(s.layout, past[0], past[0]+len(tokens)/len(past)); err != nil {
-			return 0, err
+	held := past
+	f = s.frame
+	if len(tokens) == 1 && past > 0 {
+		// As it is in a run with others.
+		held = roundUp(past)
+		if f, err = s.frameOf(1, held); err != nil {
+			return nil, 0, err
 		}
 	}
-	start := c.binding.run
+	s.seat[0] = seat
+	given, err = s.runGathered(f, s.seat[:], s.one[:], held, tokens, rows)
+	s.seat[0] = nil
+	return f, given, err
+}
+
+// runRows computes len(past) rows at once, on the rows of a cache from first on.
+func (s *Session) runRows(f *frame, c *cache, first int, past []int, tokens []eft.Token, rows int) (given int, err error) {
+	given = f.set(past, slices.Max(past), tokens, rows)
+	var b binding
+	if c.spaced {
+		b, err = c.bind(s, span{first, len(past)})
+	} else {
+		b, err = c.bindDense(s, past[0], past[0]+len(tokens))
+	}
+	if err != nil {
+		return 0, err
+	}
+	if err := b.bind(f.tensors); err != nil {
+		return 0, err
+	}
 	if s.onDevice() && !s.warm {
 		// CUDA loads much of itself in the first run, handlers included.
-		start = func() error { return keepSignals(c.binding.run) }
+		err = keepSignals(func() error { return b.run() })
+	} else {
+		err = b.run()
 	}
-	if err := start(); err != nil {
+	if err != nil {
 		return 0, err
 	}
 	s.warm = true

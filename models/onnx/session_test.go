@@ -125,11 +125,10 @@ func TestSmallContextsOpen(t *testing.T) {
 }
 
 func TestPromptsAreCutWithoutASingleTokenLeft(t *testing.T) {
-	s := &Session{options: Options{Chunk: 4}}
 	for left, want := range map[int][]int{1: {1}, 4: {4}, 5: {5}, 6: {4, 2}, 9: {4, 5}, 12: {4, 4, 4}, 13: {4, 4, 5}} {
 		var cuts []int
 		for n := left; n > 0; n -= cuts[len(cuts)-1] {
-			cuts = append(cuts, s.chunkOf(n))
+			cuts = append(cuts, chunkOf(n, 4))
 		}
 		if !slices.Equal(cuts, want) {
 			t.Errorf("%d tokens are cut into %v, want %v", left, cuts, want)

@@ -32,7 +32,7 @@ func (s *Session) sign(ctx context.Context, src Source) error {
 	sum := sha256.New()
 	l := s.layout
 	fmt.Fprintf(sum, "keys and values 1\nONNX Runtime %s on %s, %s %+v\n", s.env.version, s.graph.provider, runtime.GOARCH, instructions())
-	fmt.Fprintf(sum, "exact %v, alone %v, single %v, stepwise %v, restrained %q\n", s.options.ExactShapes, l.alone, l.single, l.stepwise, s.graph.restrained)
+	fmt.Fprintf(sum, "exact %v, alone %v, single %v, stepwise %v, together %v, restrained %q\n", s.options.ExactShapes, l.alone, l.single, l.stepwise, s.together, s.graph.restrained)
 	for i := range l.slots {
 		slot := &l.slots[i]
 		fmt.Fprintf(sum, "%q %q %s %v %d %d %v\n", slot.past, slot.present, l.kv, slot.dims, slot.batch, slot.tokens, slot.kind)
