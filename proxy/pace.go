@@ -23,14 +23,22 @@ package proxy
 //
 // The last line is a bound: a stream that is closed is stopped at the server, mostly
 // within a token or two.
+//
+// Of a text that leads, whose caller means to go along the base's own tokens as far as
+// they are right, a stream is opened whenever there is none, and of limitLead tokens:
+// each divergence costs a new one.
 type pace struct {
 	agreed, need, limit int
 	broken              int
+	leads               bool
 }
 
 const (
 	needLeast, needMost   = 2, 32
 	limitLeast, limitMost = 4, 64
+	// limitLead is long, since behind the end of a stream the next one misses a pass of
+	// the server.
+	limitLead = 512
 	// brokenMost streams may fail within a text before it has no more of them.
 	brokenMost = 2
 )
@@ -49,6 +57,9 @@ func (p *pace) saw(own bool) {
 // ahead is how many tokens to ask for in a stream now, of at most room. Below two a
 // stream has nothing to offer, and 0 is returned.
 func (p *pace) ahead(room int) int {
+	if p.leads && p.broken < brokenMost && room > 1 {
+		return min(limitLead, room)
+	}
 	if limit := min(p.limit, room); p.agreed >= p.need && p.broken < brokenMost && limit > 1 {
 		return limit
 	}

@@ -57,6 +57,7 @@ func (s *Sequence) Rows(ctx context.Context, generated, path []eft.Token) ([]eft
 	}
 	if len(path) > 0 {
 		s.part() // one request scores a path at once, which a stream could only do bit by bit
+		s.pace.leads = false
 	}
 	row, has, err := s.readAhead(ctx, generated)
 	if err != nil {
@@ -76,6 +77,11 @@ func (s *Sequence) Rows(ctx context.Context, generated, path []eft.Token) ([]eft
 	}
 	return s.rows, nil
 }
+
+// Lead says that the text goes along the base's own tokens from here on, as far as they
+// are right: rows come from a stream at once, and behind each divergence from a new one.
+// It holds until a path is asked for.
+func (s *Sequence) Lead() { s.pace.leads = true }
 
 // Names is how many tokens of a position can be asked for by id; 0 is none.
 func (s *Sequence) Names() int { return s.base.Names() }
@@ -172,7 +178,9 @@ func (s *Sequence) follow(generated []eft.Token) error {
 	old := s.prefix[s.prompt:]
 	if len(old) > len(generated) || !slices.Equal(old, generated[:len(old)]) {
 		s.part() // another text: what was learnt of this one is of no use
+		leads := s.pace.leads
 		s.pace = newPace()
+		s.pace.leads = leads
 		s.prefix, s.own = append(s.prefix[:s.prompt], generated...), s.own[:0]
 		return nil
 	}
@@ -250,7 +258,7 @@ func (s *Sequence) ahead(ctx context.Context) (eft.Row, bool, error) {
 	if !s.model.caps.Stream {
 		return eft.Row{}, false, nil
 	}
-	room := limitMost
+	room := limitLead
 	if s.model.caps.Context > 0 {
 		room = s.model.caps.Context - len(s.prefix)
 	}

@@ -57,6 +57,38 @@ func TestTheBasesOwnTokensComeInStreams(t *testing.T) {
 	}
 }
 
+func TestATextThatLeadsIsStreamedAtOnce(t *testing.T) {
+	w := newWorld("A")
+	b := w.base(t)
+	s := b.Open("", []eft.Token{1})
+	s.Lead()
+	follow(t, w, s, []eft.Token{1}, 100, always)
+	if stats := b.Stats(); stats.Rows != 100 || stats.Streamed != 100 || stats.Streams != 1 {
+		t.Errorf("%+v; want all rows from one stream", stats)
+	}
+	s.Close()
+
+	// Behind each divergence there is a new one, at the very next row.
+	s = b.Open("", []eft.Token{2})
+	s.Lead()
+	n := 0
+	follow(t, w, s, []eft.Token{2}, 20, func() bool { n++; return n%4 != 0 })
+	if stats := b.Stats(); stats.Streamed != 120 || stats.Streams != 6 {
+		t.Errorf("%+v; want a stream for each four of 20 rows", stats)
+	}
+	// Another text does not end it, a path does.
+	if _, err := s.Rows(t.Context(), []eft.Token{5}, nil); err != nil || b.Stats().Streams != 7 {
+		t.Errorf("%+v, %v", b.Stats(), err)
+	}
+	for _, path := range [][]eft.Token{{7}, nil} {
+		if _, err := s.Rows(t.Context(), []eft.Token{5}, path); err != nil || b.Stats().Streams != 7 {
+			t.Errorf("%+v, %v", b.Stats(), err)
+		}
+	}
+	s.Close()
+	w.checkClosed(t)
+}
+
 func TestTextsThatPartFromTheBaseHaveNoStreams(t *testing.T) {
 	w := newWorld("A")
 	b := w.base(t)

@@ -10,12 +10,17 @@ import (
 	"github.com/graft-gateway/graft/eft/chain"
 )
 
+// leader is a [Source] that reads the base's own tokens ahead for a text that means to go
+// along them.
+type leader interface{ Lead() }
+
 // Sequence gives the base's rows along one text. One goroutine uses it at a time.
 type Sequence struct {
 	cache  *Cache
 	scope  Scope
 	source *lease
 	closed bool
+	leads  bool // the source is to be told so
 
 	// start is behind the prompt, head behind the prompt and generated.
 	start, head chain.Chain
@@ -33,6 +38,7 @@ type Sequence struct {
 // behind each token of path. They are valid until the next call of Rows, and nobody may
 // change them. After an error it can be called again.
 func (s *Sequence) Rows(ctx context.Context, generated, path []eft.Token) ([]eft.Row, error) {
+	s.leads = s.leads && len(path) == 0
 	s.decoder.reset()
 	s.entries = s.entries[:0]
 	s.locate(generated, path)
@@ -56,6 +62,10 @@ func (s *Sequence) Rows(ctx context.Context, generated, path []eft.Token) ([]eft
 
 // Names is how many log-probs can be asked for by id at a position.
 func (s *Sequence) Names() int { return s.scope.Names }
+
+// Lead is passed on to a source that has a use for it: the text goes along the base's
+// own tokens from here on, until a path is asked for.
+func (s *Sequence) Lead() { s.leads = true }
 
 // Close frees what the text holds. Calling it again does nothing.
 func (s *Sequence) Close() {
@@ -147,8 +157,12 @@ func (s *Sequence) landed(ctx context.Context, c *call, own bool) (again bool, e
 func (s *Sequence) ask(ctx context.Context, c *call, generated, path []eft.Token, i int) {
 	prefix := slices.Concat(generated, path[:i])
 	path = slices.Clone(path[i : i+len(c.keys)-1])
+	leads := s.leads
 	s.begin(ctx, c, func(source Source) error {
 		s.cache.calls.Add(1)
+		if leader, can := source.(leader); leads && can {
+			leader.Lead()
+		}
 		rows, err := source.Rows(ctx, prefix, path)
 		if err != nil {
 			return err

@@ -397,3 +397,43 @@ func wander(t *testing.T, c *Cache, b *base, seed uint64) {
 		s.Close()
 	}
 }
+
+// leading is a source that can read ahead, and writes down what it is told.
+type leading struct {
+	Source
+	told *[]string
+}
+
+func (l leading) Lead() { *l.told = append(*l.told, "lead") }
+
+func (l leading) Rows(ctx context.Context, generated, path []eft.Token) ([]eft.Row, error) {
+	*l.told = append(*l.told, "rows")
+	return l.Source.Rows(ctx, generated, path)
+}
+
+func TestATextThatLeadsTellsItsSource(t *testing.T) {
+	b, c := &base{scope: truncated}, New(newTier(), secret)
+	prompt := []eft.Token{1, 2, 3}
+	var told []string
+	s := c.Open(truncated, prompt, func() (Source, error) {
+		source, err := b.open(prompt)()
+		return leading{source, &told}, err
+	})
+	defer s.Close()
+	rows := func(generated, path []eft.Token) {
+		t.Helper()
+		if _, err := s.Rows(t.Context(), generated, path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows(nil, nil)
+	s.Lead()
+	rows([]eft.Token{4}, nil)
+	rows([]eft.Token{4}, nil) // known: nobody is told
+	rows([]eft.Token{4, 5}, nil)
+	rows([]eft.Token{4, 5}, []eft.Token{6})
+	rows([]eft.Token{4, 5, 6, 7}, nil)
+	if want := []string{"rows", "lead", "rows", "lead", "rows", "rows", "rows"}; !slices.Equal(told, want) {
+		t.Errorf("the source was told %v, want %v", told, want)
+	}
+}
