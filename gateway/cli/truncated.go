@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"math"
+	"slices"
 
 	"github.com/graft-gateway/graft/eft"
 	"github.com/graft-gateway/graft/eft/decode"
@@ -31,6 +32,8 @@ type truncatedSequence struct {
 	decode.Sequence
 	from  truncated
 	whole [][]eft.Scored // of each position, by id
+	// The whole rows are those behind generated and each token of path.
+	generated, path []eft.Token
 }
 
 func (s *truncatedSequence) Rows(ctx context.Context, generated, path []eft.Token) ([]eft.Row, error) {
@@ -39,6 +42,7 @@ func (s *truncatedSequence) Rows(ctx context.Context, generated, path []eft.Toke
 		return nil, err
 	}
 	out := make([]eft.Row, len(rows))
+	s.generated, s.path = append(s.generated[:0], generated...), append(s.path[:0], path...)
 	s.whole = s.whole[:0]
 	for i, row := range rows {
 		all := s.from.logProbs(row)
@@ -50,7 +54,12 @@ func (s *truncatedSequence) Rows(ctx context.Context, generated, path []eft.Toke
 
 func (s *truncatedSequence) Names() int { return s.from.names }
 
-func (s *truncatedSequence) Named(_ context.Context, _, _ []eft.Token, names [][]eft.Token) ([][]eft.Scored, error) {
+func (s *truncatedSequence) Named(ctx context.Context, generated, path []eft.Token, names [][]eft.Token) ([][]eft.Scored, error) {
+	if !slices.Equal(generated, s.generated) || !slices.Equal(path, s.path) {
+		if _, err := s.Rows(ctx, generated, path); err != nil { // the text went on meanwhile
+			return nil, err
+		}
+	}
 	out := make([][]eft.Scored, len(names))
 	for i, ids := range names {
 		for _, id := range ids {
