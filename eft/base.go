@@ -6,39 +6,14 @@ import (
 	"slices"
 )
 
-// readBase fills m.base with the base's normalised log-probs and the base's part
-// of the combination: its best id, and what a truncated row left out.
-func (m *Mixer) readBase(rows Rows) error {
-	m.combined = Combination{logProbs: m.combined.logProbs, baseLogProbs: m.base}
-	var err error
-	if rows.Base.Dense() {
-		err = m.readDense(rows.Base)
-	} else {
-		err = m.readTruncated(rows)
+// readBase makes the base's scores readable by fillBase.
+func (m *Mixer) readBase() error {
+	row := m.rows.Base
+	if !row.Dense() {
+		return m.readTruncated()
 	}
-	if err != nil {
-		return fmt.Errorf("base row: %w", err)
-	}
-	m.combined.BaseTop = argmax(m.base)
-	return nil
-}
-
-func (m *Mixer) readDense(row Row) error {
-	if len(row.Scores) < len(m.base) {
-		return fmt.Errorf("scores %d ids, the vocabulary has %d", len(row.Scores), len(m.base))
-	}
-	for id := range m.base {
-		m.base[id] = float64(row.Scores[id])
-	}
-	for _, id := range m.holes {
-		m.base[id] = math.Inf(-1)
-	}
-	norm := LogSumExp(m.base)
-	if !finite(norm) {
-		return fmt.Errorf("log-sum-exp is %v: the scores hold NaN or ∞, or are all −∞", norm)
-	}
-	for id := range m.base {
-		m.base[id] -= norm
+	if len(row.Scores) < m.vocabulary.Size() {
+		return fmt.Errorf("scores %d ids, the vocabulary has %d", len(row.Scores), m.vocabulary.Size())
 	}
 	return nil
 }
@@ -46,38 +21,40 @@ func (m *Mixer) readDense(row Row) error {
 // readTruncated spreads the k best over the vocabulary and completes the tail:
 // for x outside the list, base(x) = m · untuned(x) / Σ untuned(y outside), never
 // above the least of the best. Listed probabilities that sum to more than 1 (some
-// servers' do) are normalised and leave no tail.
-func (m *Mixer) readTruncated(rows Rows) error {
-	row := rows.Base
+// servers' do) leave no tail.
+func (m *Mixer) readTruncated() error {
+	row, c := m.rows.Base, &m.combined
 	if err := m.checkTruncated(row); err != nil {
 		return err
 	}
 	mass := 0.0
-	for id := range m.base {
-		m.base[id] = math.Inf(-1)
-	}
-	for i, id := range row.IDs {
-		m.base[id] = float64(row.LogProbs[i])
-		mass += math.Exp(m.base[id])
+	for _, p := range row.LogProbs {
+		mass += math.Exp(float64(p))
 	}
 	if !finite(mass) || mass == 0 {
 		return fmt.Errorf("listed probabilities sum to %v", mass)
 	}
-	c := &m.combined
 	c.Truncated = true
 	c.MissingMass = max(1-mass, 0)
+	completed := false
 	if c.MissingMass > 0 && m.mix.Tail != TailDrop {
-		if err := m.completeTail(row, rows.Pairs); err != nil {
+		var err error
+		if completed, err = m.completeTail(row); err != nil {
 			return err
 		}
 	}
-	norm := LogSumExp(m.base)
-	for id := range m.base {
-		m.base[id] -= norm
+	if !completed {
+		for i := range m.base {
+			m.base[i] = math.Inf(-1)
+		}
+	}
+	for i, id := range row.IDs {
+		m.base[id] = float64(row.LogProbs[i])
 	}
 	return nil
 }
 
+// checkTruncated also marks the listed ids.
 func (m *Mixer) checkTruncated(row Row) error {
 	if len(row.IDs) == 0 || len(row.IDs) != len(row.LogProbs) {
 		return fmt.Errorf("lists %d ids and %d log-probs", len(row.IDs), len(row.LogProbs))
@@ -85,8 +62,8 @@ func (m *Mixer) checkTruncated(row Row) error {
 	if row.Best < 1 || row.Best > len(row.IDs) {
 		return fmt.Errorf("says that %d of %d listed ids are the best", row.Best, len(row.IDs))
 	}
-	if m.listed == nil {
-		m.listed = make([]bool, len(m.base))
+	if m.base == nil {
+		m.base, m.listed = make([]float64, len(m.maxima)*blockSize), make([]bool, len(m.maxima)*blockSize)
 	}
 	clear(m.listed)
 	for _, id := range row.IDs {
@@ -102,46 +79,53 @@ func (m *Mixer) checkTruncated(row Row) error {
 }
 
 // completeTail gives the ids outside the list the missing mass in proportion to
-// the first untuned model's. Where no pair has one the tail is dropped.
-func (m *Mixer) completeTail(row Row, pairs []PairRows) error {
-	first := slices.IndexFunc(pairs, func(p PairRows) bool { return p.Untuned.Dense() })
+// the first untuned model's. It returns false where no pair has one, or it gives those
+// ids no mass: the tail is dropped then.
+func (m *Mixer) completeTail(row Row) (bool, error) {
+	first := slices.IndexFunc(m.rows.Pairs, func(p PairRows) bool { return p.Untuned.Dense() })
 	if first < 0 {
-		return nil
+		return false, nil
 	}
-	scores, err := m.dense("untuned", pairs[first].Untuned)
-	if err != nil {
-		return err
+	untuned := m.rows.Pairs[first].Untuned
+	if err := m.checkDense("untuned", untuned); err != nil {
+		return false, err
 	}
-	outside := func(id int) bool { return !m.listed[id] && m.vocabulary.pieces[id] != nil }
-	tail := math.Inf(-1)
-	for id, s := range scores {
-		if outside(id) {
-			tail = logAdd(tail, float64(s))
+	best := m.copyOutside(untuned.Scores)
+	if !finite(best) {
+		if math.IsInf(best, -1) {
+			return false, nil
 		}
+		return false, fmt.Errorf("untuned scores hold NaN or ∞")
 	}
-	if math.IsNaN(tail) || math.IsInf(tail, 1) {
-		return fmt.Errorf("untuned scores hold NaN or ∞")
+	sum := 0.0
+	for k := range m.maxima {
+		b := block(m.base[k*blockSize:])
+		sum += b.exponentials(best)
 	}
-	if math.IsInf(tail, -1) {
-		return nil
-	}
-	shift := math.Log(m.combined.MissingMass) - tail
+	shift := math.Log(m.combined.MissingMass) - (best + math.Log(sum))
 	least := float64(row.LogProbs[row.Best-1])
-	for id, s := range scores {
-		if outside(id) {
-			m.base[id] = min(float64(s)+shift, least)
-		}
+	for i, s := range m.base {
+		m.base[i] = min(s+shift, least)
 	}
-	return nil
+	return true, nil
 }
 
-// logAdd returns log(exp(a) + exp(b)).
-func logAdd(a, b float64) float64 {
-	if a < b {
-		a, b = b, a
+// copyOutside writes the scores of the ids outside the list to m.base, −∞ for all
+// others, and returns the greatest, NaN or +∞ if it meets one.
+func (m *Mixer) copyOutside(scores []float32) float64 {
+	best, size := math.Inf(-1), m.vocabulary.Size()
+	for i := range m.base {
+		m.base[i] = math.Inf(-1)
+		if m.listed[i] || i >= size || m.close[i/blockSize] && m.vocabulary.pieces[i] == nil {
+			continue
+		}
+		s := float64(scores[i])
+		if !(s <= best) {
+			if best = s; !(s <= math.MaxFloat32) {
+				return s
+			}
+		}
+		m.base[i] = s
 	}
-	if math.IsInf(b, -1) {
-		return a
-	}
-	return a + math.Log1p(math.Exp(b-a))
+	return best
 }

@@ -43,3 +43,8 @@ func panics(f func()) (panicked bool) {
 	f()
 	return false
 }
+
+func argmax(x []float64) Token {
+	at, _ := greatest(x)
+	return Token(at)
+}

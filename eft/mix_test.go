@@ -221,20 +221,3 @@ func TestMixValidates(t *testing.T) {
 		t.Error("Plain is wrong")
 	}
 }
-
-func BenchmarkCombine(b *testing.B) {
-	for _, n := range []int{1024, 152064} {
-		b.Run(sizeName(n), func(b *testing.B) {
-			r := rand.New(rand.NewPCG(1, 1))
-			rows := Rows{Base: randomRow(r, n), Pairs: []PairRows{{randomRow(r, n), randomRow(r, n)}}}
-			m := NewMixer(letters(n), strength(1))
-			b.ReportAllocs()
-			b.SetBytes(int64(n * 4 * 3))
-			for b.Loop() {
-				if _, err := m.Combine(rows); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}

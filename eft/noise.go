@@ -1,27 +1,68 @@
 package eft
 
-import "math"
+import (
+	"math"
+	"math/bits"
+)
 
-// gumbelMax is above every value that [noise.gumbel] can take: its uniform numbers
-// end at 1 − 2⁻⁵³, and −log(−log(1 − 2⁻⁵³)) = 36.74.
-const gumbelMax = 37
-
-// noise is the Gumbel noise of one position: a function of seed, position and id.
-type noise struct{ state uint64 }
+// noise is the Gumbel noise of one position: a function of seed, position and id, and
+// of nothing else, so that positions that are drafted and models that guess share it.
+//
+// The noise of an id is −log x with x exponentially distributed, and ids are drawn a
+// block at a time: the least x of n such numbers is exponential with rate n, any of the
+// n has it with equal chance, and the others are above it by exponential numbers of
+// their own, since the exponential distribution has no memory. That gives the same
+// independent Gumbel noise as drawing each id's, but the greatest noise of a block is
+// known before any other:
+//
+//	x(leader) = least = −log(u)/64            u, leader: hashed from the block
+//	x(id)     = least − log(v)                v: hashed from the id
+type noise struct{ blocks, ids uint64 }
 
 func newNoise(seed uint64, position int) noise {
-	return noise{mix64(mix64(seed) + uint64(position)*0xd1342543de82ef95)}
+	state := mix64(mix64(seed) + uint64(position)*0xd1342543de82ef95)
+	return noise{state, mix64(state ^ 0x94d049bb133111eb)}
 }
 
-// gumbel returns −log(−log u) with u uniform in (0, 1) drawn for id. The argmax of
-// log p(x) + gumbel(x) is distributed as p (Maddison et al. 2014, arXiv 1411.0030).
-func (n noise) gumbel(id Token) float64 {
-	bits := mix64(n.state + uint64(id+1)*goldenGamma)
-	// 52 bits and a half: with a bit more the largest u would round to 1, and its
-	// noise to +∞.
-	u := (float64(bits>>12) + 0.5) * (1.0 / (1 << 52))
-	return -math.Log(-math.Log(u))
+// hash returns what decides the greatest noise of block k and which id has it.
+func (n noise) hash(k int) uint64 { return mix64(n.blocks + uint64(k+1)*goldenGamma) }
+
+// greatest opens a block's hash: the least x of its ids, and the id's place that has it.
+// Its last bits, which the place is taken from, are not in the number.
+func (n noise) greatest(hash uint64) (least float64, leader int) {
+	return -math.Log(uniform(hash)) / blockSize, int(hash % blockSize)
 }
+
+// bound returns a number that no noise in the hash's block is above: −log x for the
+// least x, with 1 − u ≤ −log u taken in powers of two.
+func (n noise) bound(hash uint64) float64 {
+	// 1 − u = (rest + ½)/2⁵² ≥ 2^(length of rest − 53)
+	rest := ^hash >> 12
+	return float64(bits.Len64(rest))*-math.Ln2 + (53*math.Ln2 + logBlockSize + slack)
+}
+
+// slack makes bounds safe from the last bit of the logarithms that they leave out.
+const slack = 1e-9
+
+const logBlockSize = 6 * math.Ln2
+
+// other returns the noise of an id that does not lead its block.
+func (n noise) other(id Token, least float64) float64 {
+	return -math.Log(least - math.Log(uniform(mix64(n.ids+uint64(id+1)*goldenGamma))))
+}
+
+// of returns the noise of id.
+func (n noise) of(id Token) float64 {
+	least, leader := n.greatest(n.hash(int(id) / blockSize))
+	if int(id)%blockSize == leader {
+		return -math.Log(least)
+	}
+	return n.other(id, least)
+}
+
+// uniform returns a number in (0, 1) from the first 52 bits of a hash. With a bit more
+// the largest would round to 1, and its noise to +∞.
+func uniform(hash uint64) float64 { return (float64(hash>>12) + 0.5) * (1.0 / (1 << 52)) }
 
 // goldenGamma is the increment of SplitMix64, whose output function mix64 is
 // (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators").

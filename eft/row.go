@@ -1,5 +1,7 @@
 package eft
 
+import "math"
+
 // Row holds one position's scores over the vocabulary. It is either dense or
 // truncated, never both.
 //
@@ -24,3 +26,20 @@ type Row struct {
 
 // Dense says whether the row scores every id.
 func (r Row) Dense() bool { return r.Scores != nil }
+
+// LogProb returns the normalised log-prob of id in a row over vocabulary v, −∞
+// for an id that a truncated row does not list.
+func (v *Vocabulary) LogProb(row Row, id Token) float64 {
+	if row.Dense() {
+		if int(id) >= len(row.Scores) {
+			return math.Inf(-1)
+		}
+		return float64(row.Scores[id]) - LogSumExp(row.Scores[:min(v.Size(), len(row.Scores))])
+	}
+	for i, listed := range row.IDs {
+		if listed == id {
+			return float64(row.LogProbs[i])
+		}
+	}
+	return math.Inf(-1)
+}

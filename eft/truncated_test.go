@@ -1,8 +1,10 @@
 package eft
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -14,7 +16,12 @@ func truncate(row Row, n, k int, named ...Token) Row {
 	for i := range dense {
 		dense[i] = float64(row.Scores[i]) - norm
 	}
-	ids := (&Combination{logProbs: dense}).Best(nil, k)
+	ids := make([]Token, n)
+	for i := range ids {
+		ids[i] = Token(i)
+	}
+	slices.SortStableFunc(ids, func(a, b Token) int { return cmp.Compare(dense[b], dense[a]) })
+	ids = ids[:k]
 	out := Row{Best: len(ids)}
 	for _, id := range ids {
 		out.IDs, out.LogProbs = append(out.IDs, id), append(out.LogProbs, float32(dense[id]))
