@@ -17,7 +17,8 @@ type Report struct {
 	Cells      []Cell       `json:"cells"`
 	FirstToken []FirstToken `json:"time_to_first_token"`
 
-	Models []DecodingReport `json:"models"`
+	Models   []DecodingReport `json:"models"`
+	Overhead []OverheadReport `json:"overhead"`
 
 	Notes    []string `json:"notes"`    // what was left out, and why
 	Failures []string `json:"failures"` // sections that broke off
@@ -27,7 +28,7 @@ type Report struct {
 func NewReport(quick bool) *Report {
 	return &Report{
 		Date: time.Now(), Quick: quick, Cells: []Cell{}, FirstToken: []FirstToken{},
-		Models: []DecodingReport{}, Notes: []string{}, Failures: []string{},
+		Models: []DecodingReport{}, Overhead: []OverheadReport{}, Notes: []string{}, Failures: []string{},
 	}
 }
 

@@ -1,0 +1,254 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+)
+
+// Overhead is what is measured of a gateway before a base that answers at once.
+type Overhead struct {
+	Concurrency []int // clients; nil: 1, 16, 64, 256
+	Lengths     []int // tokens of an answer, two at least; nil: 1, 32, 128
+	Rounds      int   // of which the median counts; 0: 3
+	Tokens      int   // of all answers of a turn, at least; 0: 4096
+	// Streams of the open loop, tokens of each request and how long it lasts; 0: 64, 64, 4 s.
+	Streams, StreamTokens int
+	Lasts                 time.Duration
+
+	// Start brings base and gateway up.
+	Start func(ctx context.Context) (OverheadStand, error)
+}
+
+// OverheadStand is an instant base and a gateway before it. Pace is the base's.
+type OverheadStand struct {
+	Pace  func(time.Duration)
+	Ways  []Way
+	Close func() error
+}
+
+// Way is one way through the gateway, and the same work asked of the base directly.
+type Way struct {
+	Name            string // pass-through, decode loop
+	Direct, Through Call
+}
+
+// OverheadReport is what one way costs. Machine time is wall time by requests with all
+// processors at work: of the client, the base and the gateway, who share the machine. What
+// the direct call takes is subtracted.
+type OverheadReport struct {
+	Way   string          `json:"way"`
+	Cells []OverheadCell  `json:"cells"`
+	Slope []OverheadSlope `json:"slopes"`
+	Open  OpenLoop        `json:"open_loop"`
+}
+
+// OverheadCell is one concurrency and length in a closed loop.
+type OverheadCell struct {
+	Concurrency       int     `json:"concurrency"`
+	Tokens            int     `json:"tokens"`
+	RequestsPerSecond float64 `json:"requests_per_second"`
+	TokensPerSecond   float64 `json:"tokens_per_second"`
+	DirectRequests    float64 `json:"direct_requests_per_second"`
+	AddedPerRequest   float64 `json:"added_machine_seconds_per_request"`
+	P50               float64 `json:"p50_seconds"`
+	P99               float64 `json:"p99_seconds"`
+	DirectP50         float64 `json:"direct_p50_seconds"`
+	DirectP99         float64 `json:"direct_p99_seconds"`
+}
+
+// OverheadSlope is the line through the lengths of one concurrency.
+type OverheadSlope struct {
+	Concurrency int     `json:"concurrency"`
+	PerRequest  float64 `json:"added_machine_seconds_per_request"`
+	PerToken    float64 `json:"added_machine_seconds_per_token"`
+	Fit         float64 `json:"r_squared"` // 1 is exactly linear
+}
+
+// OpenLoop is how late tokens came that a base sent at a fixed pace, counted from when the
+// request was due to be sent, at half of what the gateway could do.
+type OpenLoop struct {
+	Streams         int     `json:"streams"`
+	Capacity        float64 `json:"capacity_tokens_per_second"` // of the way in a closed loop with as many clients
+	TokensPerSecond float64 `json:"tokens_per_second"`          // due
+	Tokens          int     `json:"tokens"`                     // that came
+	P50             float64 `json:"p50_seconds"`
+	P99             float64 `json:"p99_seconds"`
+	DirectP50       float64 `json:"direct_p50_seconds"`
+	DirectP99       float64 `json:"direct_p99_seconds"`
+	AddedP50        float64 `json:"added_p50_seconds"`
+	AddedP99        float64 `json:"added_p99_seconds"`
+}
+
+func (o *Overhead) complete() {
+	if o.Concurrency == nil {
+		o.Concurrency = []int{1, 16, 64, 256}
+	}
+	if o.Lengths == nil {
+		o.Lengths = []int{1, 32, 128}
+	}
+	for _, n := range []struct {
+		value *int
+		usual int
+	}{{&o.Rounds, 3}, {&o.Tokens, 4096}, {&o.Streams, 64}, {&o.StreamTokens, 64}} {
+		if *n.value == 0 {
+			*n.value = n.usual
+		}
+	}
+	if o.Lasts == 0 {
+		o.Lasts = 4 * time.Second
+	}
+}
+
+// steps is how many steps a way has.
+func (o *Overhead) steps() int { return o.Rounds * (len(o.Concurrency)*len(o.Lengths) + 1) }
+
+// Overheads is a section that measures what a gateway adds.
+func Overheads(o Overhead) Section {
+	o.complete()
+	return Section{Name: "overhead", About: "what the gateway adds to a base that answers at once", Measure: func(ctx context.Context, report *Report, tell Progress) error {
+		on, err := o.Start(ctx)
+		if err != nil {
+			return err
+		}
+		tell.Plan(len(on.Ways) * o.steps())
+		for _, way := range on.Ways {
+			m := overhead{Overhead: o, on: on, way: way, load: load{client: newClient(2 * max(o.Streams, maxOf(o.Concurrency)))}}
+			found, e := m.measure(ctx, tell)
+			m.load.client.close()
+			if e != nil {
+				err = fmt.Errorf("%s: %w", way.Name, e)
+				break
+			}
+			report.Overhead = append(report.Overhead, *found)
+		}
+		return errors.Join(err, on.Close())
+	}}
+}
+
+func maxOf(values []int) int {
+	most := 0
+	for _, v := range values {
+		most = max(most, v)
+	}
+	return most
+}
+
+// overhead measures one way.
+type overhead struct {
+	Overhead
+	on   OverheadStand
+	way  Way
+	load load
+}
+
+// sides are what the rounds of one cell came to: seconds of each answer, and wall seconds
+// by request of each round.
+type sides struct{ each, by []float64 }
+
+func (m *overhead) measure(ctx context.Context, tell Progress) (*OverheadReport, error) {
+	found := &OverheadReport{Way: m.way.Name}
+	m.on.Pace(0)
+	for _, clients := range m.Concurrency {
+		var lengths, added []float64
+		for _, tokens := range m.Lengths {
+			cell, err := m.cell(ctx, tell, clients, tokens)
+			if err != nil {
+				return nil, err
+			}
+			found.Cells = append(found.Cells, cell)
+			lengths, added = append(lengths, float64(tokens)), append(added, cell.AddedPerRequest)
+		}
+		line := OverheadSlope{Concurrency: clients}
+		line.PerRequest, line.PerToken, line.Fit = fit(lengths, added)
+		found.Slope = append(found.Slope, line)
+	}
+	var err error
+	found.Open, err = m.openLoop(ctx, tell)
+	return found, err
+}
+
+// cell measures one concurrency and length, both sides by turns.
+func (m *overhead) cell(ctx context.Context, tell Progress, clients, tokens int) (OverheadCell, error) {
+	var direct, through sides
+	requests := max(2*clients, m.Tokens/tokens)
+	if tokens == 1 {
+		requests = max(2*clients, m.Tokens/16)
+	}
+	for range m.Rounds {
+		tell.Begin(fmt.Sprintf("%s, %d clients, answers of %d tokens", m.way.Name, clients, tokens))
+		for _, side := range []struct {
+			call Call
+			into *sides
+		}{{m.way.Direct, &direct}, {m.way.Through, &through}} {
+			each, all, err := m.load.closed(ctx, side.call, clients, requests, tokens)
+			if err != nil {
+				return OverheadCell{}, err
+			}
+			side.into.each = append(side.into.each, each...)
+			side.into.by = append(side.into.by, all.Seconds()/float64(requests))
+		}
+		tell.Done()
+	}
+	by, bare := quantile(through.by, .5), quantile(direct.by, .5)
+	return OverheadCell{
+		Concurrency: clients, Tokens: tokens, RequestsPerSecond: quotient(1, by), TokensPerSecond: quotient(float64(tokens), by),
+		DirectRequests: quotient(1, bare), AddedPerRequest: by - bare,
+		P50: quantile(through.each, .5), P99: quantile(through.each, .99),
+		DirectP50: quantile(direct.each, .5), DirectP99: quantile(direct.each, .99),
+	}, nil
+}
+
+// openLoop finds the capacity and then has the base send half as much, by turns.
+func (m *overhead) openLoop(ctx context.Context, tell Progress) (OpenLoop, error) {
+	out := OpenLoop{Streams: m.Streams}
+	_, all, err := m.load.closed(ctx, m.way.Through, m.Streams, 4*m.Streams, m.StreamTokens)
+	if err != nil {
+		return out, err
+	}
+	out.Capacity = rate(4*m.Streams*m.StreamTokens, all.Seconds())
+	pace := time.Duration(2 * float64(m.Streams) / out.Capacity * float64(time.Second))
+	out.TokensPerSecond = quotient(float64(m.Streams), pace.Seconds())
+	m.on.Pace(pace)
+	defer m.on.Pace(0)
+	var direct, through []float64
+	for range m.Rounds {
+		tell.Begin(fmt.Sprintf("%s, %d streams at half of its capacity", m.way.Name, m.Streams))
+		for _, side := range []struct {
+			call Call
+			into *[]float64
+		}{{m.way.Direct, &direct}, {m.way.Through, &through}} {
+			late, err := m.load.open(ctx, side.call, m.Streams, m.StreamTokens, pace, m.Lasts)
+			if err != nil {
+				return out, err
+			}
+			*side.into = append(*side.into, late...)
+		}
+		tell.Done()
+	}
+	out.Tokens = len(through)
+	out.P50, out.P99 = quantile(through, .5), quantile(through, .99)
+	out.DirectP50, out.DirectP99 = quantile(direct, .5), quantile(direct, .99)
+	out.AddedP50, out.AddedP99 = out.P50-out.DirectP50, out.P99-out.DirectP99
+	return out, nil
+}
+
+// fit is the line y = a + b·x of least squares, and the share of y's variance that it
+// explains (1 for points that have none).
+func fit(x, y []float64) (a, b, explained float64) {
+	mx, my := mean(x), mean(y)
+	var xx, xy, yy float64
+	for i := range x {
+		xx += (x[i] - mx) * (x[i] - mx)
+		xy += (x[i] - mx) * (y[i] - my)
+		yy += (y[i] - my) * (y[i] - my)
+	}
+	b = quotient(xy, xx)
+	a = my - b*mx
+	if yy == 0 {
+		return a, b, 1
+	}
+	return a, b, math.Min(1, xy*b/yy)
+}

@@ -1,0 +1,235 @@
+package bench
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Instant is a base server that answers at once: what a gateway before it takes is the
+// gateway's own. It speaks as the server behind it does, asks it once for each kind of
+// request, and from then on repeats what it heard with as many tokens as are wanted, one
+// event each, every one the same. Requests for several rows at once are not repeated.
+//
+// Invariant: until Prepared is set everything goes to the server behind, so that what a
+// gateway finds out at its start is true of it.
+type Instant struct {
+	behind   http.Handler
+	prepared atomic.Bool
+	pace     atomic.Int64 // nanoseconds between tokens
+
+	mu    sync.Mutex // guards what follows
+	kinds map[kind]*recorded
+	gets  map[string]*httptest.ResponseRecorder
+}
+
+// kind is what makes answers alike but for their length.
+type kind struct {
+	path     string
+	stream   bool
+	logprobs string
+	ids      bool
+	usage    bool
+}
+
+// recorded is an answer of two tokens in parts. Of one that does not stream all is tail.
+type recorded struct {
+	header http.Header
+	head   []byte // before the first token
+	token  []byte // one token's event, to be repeated
+	tail   []byte // the last token, and what follows
+}
+
+// NewInstant stands before a server that speaks a base's protocol.
+func NewInstant(behind http.Handler) *Instant {
+	return &Instant{behind: behind, kinds: map[kind]*recorded{}, gets: map[string]*httptest.ResponseRecorder{}}
+}
+
+// Prepare says whether answers are prepared ones, and how far their tokens are apart:
+// 0 is at once. Token i, counted from one, goes out i times as much after its request came.
+func (b *Instant) Prepare(on bool, pace time.Duration) {
+	b.prepared.Store(on)
+	b.pace.Store(int64(pace))
+}
+
+// wanted is what matters of a request's body.
+type wanted struct {
+	Prompt        json.RawMessage `json:"prompt"`
+	MaxTokens     int             `json:"max_tokens"`
+	Stream        bool            `json:"stream"`
+	Logprobs      json.RawMessage `json:"logprobs"`
+	TokenIDs      bool            `json:"return_tokens_as_token_ids"`
+	Names         json.RawMessage `json:"logprob_token_ids"`
+	StreamOptions struct {
+		IncludeUsage bool `json:"include_usage"`
+	} `json:"stream_options"`
+}
+
+// ServeHTTP repeats, or asks the server behind.
+func (b *Instant) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	arrived := time.Now()
+	switch {
+	case !b.prepared.Load():
+		b.behind.ServeHTTP(w, r)
+		return
+	case r.Method == http.MethodGet:
+		b.get(w, r)
+		return
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	var in wanted
+	if err := json.Unmarshal(body, &in); err != nil || !repeats(r.URL.Path, in) {
+		b.pass(w, r, body)
+		return
+	}
+	k := kind{r.URL.Path, in.Stream, string(in.Logprobs), in.TokenIDs, in.StreamOptions.IncludeUsage}
+	answer, err := b.answer(r, k, body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	answer.write(w, r, in.MaxTokens, arrived, time.Duration(b.pace.Load()))
+}
+
+// repeats says whether a request can be answered by repeating: one text, whose length is
+// known.
+func repeats(path string, in wanted) bool {
+	if in.Names != nil || in.MaxTokens < 1 || !in.Stream && in.MaxTokens > 1 {
+		return false
+	}
+	switch path {
+	case "/v1/chat/completions":
+		return true
+	case "/v1/completions":
+		var lists []json.RawMessage
+		several := json.Unmarshal(in.Prompt, &lists) == nil && len(lists) > 1 && bytes.HasPrefix(bytes.TrimSpace(lists[0]), []byte("["))
+		return !several
+	}
+	return false
+}
+
+func (b *Instant) pass(w http.ResponseWriter, r *http.Request, body []byte) {
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	b.behind.ServeHTTP(w, r)
+}
+
+// get answers what never changes.
+func (b *Instant) get(w http.ResponseWriter, r *http.Request) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	known, ok := b.gets[r.URL.String()]
+	if !ok {
+		known = httptest.NewRecorder()
+		b.behind.ServeHTTP(known, r)
+		b.gets[r.URL.String()] = known
+	}
+	copyHeader(w.Header(), known.Header())
+	w.WriteHeader(known.Code)
+	_, _ = w.Write(known.Body.Bytes()) // the client may have left
+}
+
+func copyHeader(dst, src http.Header) {
+	for name, values := range src {
+		if name != "Content-Length" && name != "Date" {
+			dst[name] = values
+		}
+	}
+}
+
+// answer is the recorded answer of a kind, asked for if it is the first.
+func (b *Instant) answer(r *http.Request, k kind, body []byte) (*recorded, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if known, ok := b.kinds[k]; ok {
+		return known, nil
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(body, &fields); err != nil {
+		return nil, err
+	}
+	if k.stream {
+		fields["max_tokens"] = json.RawMessage("2")
+	}
+	fields["ignore_eos"] = json.RawMessage("true")
+	asked, err := json.Marshal(fields)
+	if err != nil {
+		return nil, err
+	}
+	heard := httptest.NewRecorder()
+	b.pass(heard, r.Clone(r.Context()), asked)
+	if heard.Code != http.StatusOK {
+		return nil, fmt.Errorf("the server behind answers %d: %s", heard.Code, heard.Body)
+	}
+	known := &recorded{header: http.Header{}, tail: heard.Body.Bytes()}
+	copyHeader(known.header, heard.Header())
+	if k.stream {
+		if err := known.part(); err != nil {
+			return nil, err
+		}
+	}
+	b.kinds[k] = known
+	return known, nil
+}
+
+// part cuts a stream of two tokens.
+func (a *recorded) part() error {
+	const end = "\n\n"
+	all := strings.SplitAfter(string(a.tail), end)
+	var at []int // events with a token
+	for i, event := range all {
+		if hasText([]byte(event)) {
+			at = append(at, i)
+		}
+	}
+	if len(at) != 2 {
+		return fmt.Errorf("a stream of two tokens has %d events with text, and two are needed: %q", len(at), a.tail)
+	}
+	a.head = []byte(strings.Join(all[:at[0]], ""))
+	a.token = []byte(strings.Join(all[at[0]:at[1]], ""))
+	a.tail = []byte(strings.Join(all[at[1]:], ""))
+	return nil
+}
+
+// write repeats an answer of so many tokens, each flushed by itself.
+func (a *recorded) write(w http.ResponseWriter, r *http.Request, tokens int, arrived time.Time, pace time.Duration) {
+	copyHeader(w.Header(), a.header)
+	if a.token == nil {
+		w.Header().Set("Content-Length", strconv.Itoa(len(a.tail)))
+	}
+	control := http.NewResponseController(w)
+	piece := a.head
+	for i := 1; i <= tokens; i++ {
+		if wait := time.Until(arrived.Add(time.Duration(i) * pace)); pace > 0 && wait > 0 {
+			select {
+			case <-time.After(wait):
+			case <-r.Context().Done():
+				return
+			}
+		}
+		next := a.token
+		if i == tokens {
+			next = a.tail
+		}
+		if len(piece) > 0 { // the head goes with the first token
+			next, piece = append(bytes.Clone(piece), next...), nil
+		}
+		if _, err := w.Write(next); err != nil {
+			return
+		}
+		if a.token != nil && control.Flush() != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,251 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// parrot is a server behind an instant base: its tokens say how often it was asked.
+type parrot struct{ asked atomic.Int64 }
+
+func (p *parrot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	n := p.asked.Add(1)
+	if r.Method == http.MethodGet {
+		fmt.Fprintf(w, `{"asked":%d}`, n)
+		return
+	}
+	var in struct {
+		MaxTokens int  `json:"max_tokens"`
+		Stream    bool `json:"stream"`
+		Ignore    bool `json:"ignore_eos"`
+	}
+	if json.NewDecoder(r.Body).Decode(&in) != nil || in.MaxTokens == 9 {
+		http.Error(w, "not so", http.StatusTeapot)
+		return
+	}
+	if !in.Stream {
+		fmt.Fprintf(w, `{"choices":[{"text":"a%d"}]}`, n)
+		return
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	fmt.Fprint(w, "data: {\"role\":true,\"content\":\"\"}\n\n")
+	for i := range in.MaxTokens {
+		fmt.Fprintf(w, "data: {\"text\":\"a%d.%d\"}\n\n", n, i)
+	}
+	fmt.Fprintf(w, "data: {\"finish\":%v}\n\ndata: [DONE]\n\n", in.Ignore)
+}
+
+func post(t *testing.T, url, body string) (int, string) {
+	t.Helper()
+	response, err := http.Post(url, "application/json", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(text)
+}
+
+func instant(t *testing.T) (*Instant, *parrot, string) {
+	behind := &parrot{}
+	base := NewInstant(behind)
+	server := httptest.NewServer(base)
+	t.Cleanup(server.Close)
+	return base, behind, server.URL
+}
+
+func TestAPreparedAnswerRepeatsItsFirstToken(t *testing.T) {
+	base, behind, url := instant(t)
+	base.Prepare(true, 0)
+	chat := url + "/v1/chat/completions"
+	_, first := post(t, chat, `{"stream":true,"max_tokens":3}`)
+	const want = "data: {\"role\":true,\"content\":\"\"}\n\n" +
+		"data: {\"text\":\"a1.0\"}\n\ndata: {\"text\":\"a1.0\"}\n\ndata: {\"text\":\"a1.1\"}\n\n" +
+		"data: {\"finish\":true}\n\ndata: [DONE]\n\n"
+	if first != want {
+		t.Errorf("%q, want %q", first, want)
+	}
+	for _, tokens := range []int{1, 2, 40} {
+		_, got := post(t, chat, fmt.Sprintf(`{"stream":true,"max_tokens":%d,"messages":["other"]}`, tokens))
+		if n := strings.Count(got, `"text"`); n != tokens || !strings.HasPrefix(got, want[:30]) || !strings.HasSuffix(got, "[DONE]\n\n") {
+			t.Errorf("%d tokens: %q", tokens, got)
+		}
+	}
+	if n := behind.asked.Load(); n != 1 {
+		t.Errorf("the server behind was asked %d times", n)
+	}
+}
+
+func TestWhatIsNotOneTextGoesOn(t *testing.T) {
+	base, behind, url := instant(t)
+	text := url + "/v1/completions"
+	repeated := func(path, body string) bool {
+		t.Helper()
+		before := behind.asked.Load()
+		post(t, path, body)
+		post(t, path, body)
+		return behind.asked.Load() == before+1
+	}
+	if repeated(text, `{"prompt":[[1,2]],"max_tokens":1}`) {
+		t.Error("an answer was prepared before it was asked for")
+	}
+	base.Prepare(true, 0)
+	for body, want := range map[string]bool{
+		`{"prompt":[[1,2]],"max_tokens":1}`:                            true,
+		`{"prompt":[[1,2]],"max_tokens":1,"logprobs":20}`:              true,
+		`{"prompt":[1,2],"max_tokens":5,"stream":true}`:                true,
+		`{"prompt":[[1,2],[1,2,3]],"max_tokens":1}`:                    false,
+		`{"prompt":[[1,2]],"max_tokens":2}`:                            false,
+		`{"prompt":[[1,2]],"max_tokens":1,"logprob_token_ids":[4]}`:    false,
+		`{"prompt":[[1,2]],"stream":true}`:                             false,
+		`{"prompt":"a","max_tokens":5,"stream":true,"logprobs":"odd"}`: true,
+	} {
+		if got := repeated(text, body); got != want {
+			t.Errorf("%s: prepared %v, want %v", body, got, want)
+		}
+	}
+	if repeated(url+"/tokenize", `{"prompt":"a","max_tokens":1}`) {
+		t.Error("another endpoint's answer was prepared")
+	}
+	if status, _ := post(t, text, `no JSON`); status != http.StatusTeapot {
+		t.Errorf("what is no JSON was not left to the server behind: %d", status)
+	}
+	before := behind.asked.Load()
+	for range 2 {
+		response, err := http.Get(url + "/v1/models")
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+	}
+	if n := behind.asked.Load() - before; n != 1 {
+		t.Errorf("the same GET went on %d times", n)
+	}
+}
+
+func TestAServerBehindThatFailsIsToldOf(t *testing.T) {
+	base, _, url := instant(t)
+	base.Prepare(true, 0)
+	if status, text := post(t, url+"/v1/completions", `{"prompt":9,"max_tokens":1,"stream":true,"ignore_eos":[}`); status != http.StatusTeapot {
+		t.Errorf("%d %s", status, text)
+	}
+	silent := NewInstant(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "data: [DONE]\n\n") }))
+	silent.Prepare(true, 0)
+	w := httptest.NewRecorder()
+	silent.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/v1/completions", strings.NewReader(`{"prompt":[1],"max_tokens":1,"stream":true}`)))
+	if w.Code != http.StatusBadGateway || !strings.Contains(w.Body.String(), "two are needed") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+// to is a call of a server that needs no prompt.
+func to(url string) Call {
+	return Call{URL: url + "/v1/completions", Body: func(tokens int, number int64) []byte {
+		return fmt.Appendf(nil, `{"prompt":[%d],"max_tokens":%d,"stream":true}`, number, tokens)
+	}}
+}
+
+func TestLoadsAreOfSoManyTokens(t *testing.T) {
+	base, _, url := instant(t)
+	base.Prepare(true, 0)
+	l := load{client: newClient(8)}
+	defer l.client.close()
+	each, all, err := l.closed(t.Context(), to(url), 4, 10, 7)
+	if err != nil || len(each) != 10 || all <= 0 || l.numbers.Load() != 10 {
+		t.Fatalf("%v, %d answers in %v, %d numbers", err, len(each), all, l.numbers.Load())
+	}
+	for i, seconds := range each {
+		if seconds <= 0 {
+			t.Errorf("request %d took %g s", i, seconds)
+		}
+	}
+	base.Prepare(true, time.Millisecond)
+	late, err := l.open(t.Context(), to(url), 3, 5, time.Millisecond, 10*time.Millisecond)
+	if err != nil || len(late) != 3*2*5 {
+		t.Fatalf("%v, %d tokens", err, len(late))
+	}
+	for _, seconds := range late {
+		if seconds < 0 {
+			t.Errorf("a token came %g s before it was due", -seconds)
+		}
+	}
+}
+
+func TestAnswersOfAnotherLengthAreErrors(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "data: {\"text\":\"a\"}\n\n")
+	}))
+	defer server.Close()
+	l := load{client: newClient(1)}
+	defer l.client.close()
+	if _, _, err := l.closed(t.Context(), to(server.URL), 2, 5, 2); err == nil || !strings.Contains(err.Error(), "1 of 2 tokens came") {
+		t.Error(err)
+	}
+	refuses := httptest.NewServer(http.NotFoundHandler())
+	defer refuses.Close()
+	if _, err := l.open(t.Context(), to(refuses.URL), 1, 1, time.Microsecond, time.Microsecond); err == nil || !strings.Contains(err.Error(), "404") {
+		t.Error(err)
+	}
+}
+
+func TestOverheadIsASection(t *testing.T) {
+	base, _, url := instant(t)
+	base.Prepare(true, 0)
+	refuses := httptest.NewServer(http.NotFoundHandler())
+	defer refuses.Close()
+	closed := 0
+	section := Overheads(Overhead{
+		Concurrency: []int{1, 4}, Lengths: []int{2, 4, 8}, Rounds: 2, Tokens: 16, Streams: 2, StreamTokens: 4, Lasts: time.Millisecond,
+		Start: func(context.Context) (OverheadStand, error) {
+			return OverheadStand{
+				Pace:  func(pace time.Duration) { base.Prepare(true, pace) },
+				Ways:  []Way{{"there", to(url), to(url)}, {"nowhere", to(url), to(refuses.URL)}},
+				Close: func() error { closed++; return nil },
+			}, nil
+		},
+	})
+	report := NewReport(true)
+	var shown bytes.Buffer
+	err := section.Measure(t.Context(), report, quiet{})
+	if err == nil || !strings.Contains(err.Error(), "nowhere") || closed != 1 {
+		t.Errorf("%v, closed %d times", err, closed)
+	}
+	if len(report.Overhead) != 1 || len(report.Overhead[0].Cells) != 6 || len(report.Overhead[0].Slope) != 2 || report.Overhead[0].Open.Tokens != 2*2*4 {
+		t.Fatalf("%+v", report.Overhead)
+	}
+	if err := json.NewEncoder(&shown).Encode(report); err != nil || !strings.Contains(shown.String(), `"overhead":[{"way":"there"`) {
+		t.Errorf("%v: %s", err, shown.String())
+	}
+	broken := errors.New("no port")
+	section = Overheads(Overhead{Start: func(context.Context) (OverheadStand, error) { return OverheadStand{}, broken }})
+	if err := section.Measure(t.Context(), report, quiet{}); !errors.Is(err, broken) {
+		t.Error(err)
+	}
+}
+
+// Anscombe's first quartet (The American Statistician 27, 1973): y = 3.00 + 0.500 x, R² 0.67.
+func TestTheLineIsThatOfLeastSquares(t *testing.T) {
+	x := []float64{10, 8, 13, 9, 11, 14, 6, 4, 12, 7, 5}
+	y := []float64{8.04, 6.95, 7.58, 8.81, 8.33, 9.96, 7.24, 4.26, 10.84, 4.82, 5.68}
+	a, b, explained := fit(x, y)
+	if math.Abs(a-3.0001) > 1e-3 || math.Abs(b-.5001) > 1e-3 || math.Abs(explained-.6665) > 1e-3 {
+		t.Errorf("%g + %g x, R² %g", a, b, explained)
+	}
+	if a, b, explained := fit([]float64{1, 2}, []float64{3, 3}); a != 3 || b != 0 || explained != 1 {
+		t.Errorf("a level line is %g + %g x, R² %g", a, b, explained)
+	}
+}
