@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/graft-gateway/graft/eft"
@@ -195,6 +196,14 @@ func (s *Session) runTogether(b *batch) error {
 	}
 	if err != nil {
 		return err
+	}
+	for k, j := range b.jobs {
+		if j.sequence.work.last > 0 {
+			err = errors.Join(err, f.fetch(b.places[k], 1))
+		}
+	}
+	if err := errors.Join(err, f.arrive()); err != nil {
+		return fmt.Errorf("fetch rows: %w", err)
 	}
 	for k, j := range b.jobs {
 		q, row := j.sequence, b.places[k]

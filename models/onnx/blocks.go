@@ -16,6 +16,7 @@ package onnx
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"unsafe"
@@ -180,24 +181,27 @@ func (s *Session) readBlock(from *seat, first, tokens int, dst []byte) error {
 
 // writeBlock copies src to tokens of a seat.
 func (s *Session) writeBlock(to *seat, first, tokens int, src []byte) error {
-	return s.eachRow(to, first, tokens, src, func(device bool, ours unsafe.Pointer, pitch int, theirs unsafe.Pointer, theirPitch, width, rows int) error {
-		return s.native.upload(device, theirs, theirPitch, ours, pitch, width, rows)
+	return s.eachRow(to, first, tokens, src, func(ours unsafe.Pointer, pitch int, theirs unsafe.Pointer, theirPitch, width, rows int) error {
+		return s.native.upload(theirs, theirPitch, ours, pitch, width, rows)
 	})
 }
 
 // eachRow calls carry for every slot of a block with its place in ours and in the cache.
 func (s *Session) eachRow(seat *seat, first, tokens int, ours []byte,
-	carry func(device bool, ours unsafe.Pointer, pitch int, theirs unsafe.Pointer, theirPitch, width, rows int) error) error {
+	carry func(ours unsafe.Pointer, pitch int, theirs unsafe.Pointer, theirPitch, width, rows int) error) error {
+	if s.onDevice() {
+		s.native.stats.caches.Add(int64(len(ours)))
+	}
 	c, at := seat.cache, 0
 	for i := range s.layout.slots {
 		slot := &s.layout.slots[i]
 		token := slot.token() * s.layout.kv.Size()
 		width := tokens * token
 		theirs := unsafe.Add(c.at(c.current, i, seat.row), first*token)
-		if err := carry(s.onDevice(), unsafe.Pointer(&ours[at]), width, theirs, c.stride(seat.used)*token, width, slot.rows()); err != nil {
-			return err
+		if err := carry(unsafe.Pointer(&ours[at]), width, theirs, c.stride(seat.used)*token, width, slot.rows()); err != nil {
+			return errors.Join(err, s.native.settle())
 		}
 		at += width * slot.rows()
 	}
-	return nil
+	return s.native.settle()
 }

@@ -44,6 +44,21 @@ type Environment struct {
 // counters count native objects that are alive.
 type counters struct {
 	sessions, bindings, leased, buffers, bytes atomic.Int64
+	toDevice, toHost, caches                   atomic.Int64
+}
+
+// Traffic tells how many bytes went between the host's memory and GPUs' since the
+// start: what was copied here, and what was bound in the host's memory for ONNX
+// Runtime to copy. Without a GPU all are 0.
+type Traffic struct {
+	ToDevice int64 // ids, positions, masks, and what Import brings
+	ToHost   int64 // the rows that were asked for, and what Export takes
+	Cache    int64 // keys and values among both: those of Import and Export, and no others
+}
+
+// Traffic tells what crossed between the host and GPUs.
+func (e *Environment) Traffic() Traffic {
+	return Traffic{ToDevice: e.stats.toDevice.Load(), ToHost: e.stats.toHost.Load(), Cache: e.stats.caches.Load()}
 }
 
 // Counts tells which native objects are alive.

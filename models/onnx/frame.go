@@ -15,7 +15,8 @@ type frame struct {
 	width   int
 	plain   bool     // its mask is all ones: of one row without holes
 	feeds   []memory // of each of layout.inputs
-	logits  memory
+	logits  memory   // where keys and values are
+	rows    memory   // logits that were fetched from a device; without one, nothing
 	tensors []tensor // of each of layout.inputs, and logits
 }
 
@@ -34,7 +35,7 @@ func (s *Session) newFrame(batch, width int, plain bool) (*frame, error) {
 		case roleLast:
 			elements = batch
 		}
-		m, err := s.native.alloc(elements*in.port.Type.Size(), false)
+		m, err := s.native.staging(elements * in.port.Type.Size())
 		if err != nil {
 			f.free()
 			return nil, err
@@ -51,7 +52,11 @@ func (s *Session) newFrame(batch, width int, plain bool) (*frame, error) {
 		rows = 1
 	}
 	var err error
-	if f.logits, err = s.native.alloc(batch*rows*l.vocab*l.logits.Type.Size(), false); err != nil {
+	size := batch * rows * l.vocab * l.logits.Type.Size()
+	if f.logits, err = s.native.alloc(size, s.onDevice()); err == nil && s.onDevice() {
+		f.rows, err = s.native.staging(size)
+	}
+	if err != nil {
 		f.free()
 		return nil, err
 	}
@@ -72,6 +77,7 @@ func (f *frame) free() {
 		f.feeds[i].free()
 	}
 	f.logits.free()
+	f.rows.free()
 }
 
 // set puts the tokens of a run in place: len(past) rows of equal width, row i
@@ -170,9 +176,26 @@ func number(m *memory, t *tensor, kind ElementType, rank int, v int64) {
 	place(t, kind, m, 0, 1)
 }
 
+// fetch brings n rows of the logits from row i on to where read finds them; they have
+// arrived after arrive. Without a device they are there already.
+func (f *frame) fetch(i, n int) error {
+	if n == 0 || !f.logits.onDevice() {
+		return nil
+	}
+	row := f.layout.vocab * f.layout.logits.Type.Size()
+	return f.logits.native.download(f.rows.at(i*row), row, f.logits.at(i*row), row, row, n)
+}
+
+// arrive waits for the rows that were fetched.
+func (f *frame) arrive() error { return f.logits.native.settle() }
+
 // read copies row i of the logits, counted over all rows given, to dst.
 func (f *frame) read(dst []float32, i int) {
-	at := f.logits.at(i * f.layout.vocab * f.layout.logits.Type.Size())
+	from := &f.logits
+	if from.onDevice() {
+		from = &f.rows
+	}
+	at := from.at(i * f.layout.vocab * f.layout.logits.Type.Size())
 	if f.layout.logits.Type == Float16 {
 		widen(dst, unsafe.Slice((*uint16)(at), f.layout.vocab))
 		return

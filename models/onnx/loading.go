@@ -96,6 +96,17 @@ func optimiserFailed(err error) bool {
 		(strings.Contains(text, "graph_utils.cc") || strings.Contains(text, "/optimizer/") || strings.Contains(text, "Fusion"))
 }
 
+// device is where a provider has its keys, values and scores.
+func (l *loading) device(provider Provider) deviceKind {
+	switch {
+	case provider != CPU:
+		return onCUDA
+	case l.options.pretend:
+		return pretended
+	}
+	return noDevice
+}
+
 // with loads the model on one provider under a restraint.
 func (l *loading) with(provider Provider, r restraint) (*graph, error) {
 	options, err := ort.NewSessionOptions()
@@ -133,7 +144,7 @@ func (l *loading) with(provider Provider, r restraint) (*graph, error) {
 	}
 	handle, err := handleOf(g.session)
 	if err == nil {
-		g.native, err = openNative(l.env.api, handle, provider != CPU, l.options.Device, &l.env.stats)
+		g.native, err = openNative(l.env.api, handle, l.device(provider), l.options.Device, &l.env.stats)
 	}
 	if err != nil {
 		return nil, errors.Join(err, g.session.Destroy())

@@ -66,24 +66,42 @@ func keepSignals(f func() error) error {
 	return f()
 }
 
+// deviceKind is where keys, values and scores of a session are.
+type deviceKind int
+
+// noDevice is the host's own memory; pretended is the host's memory that is treated as
+// if it were a GPU's, for tests.
+const (
+	noDevice  deviceKind = C.GRAFT_NO_DEVICE
+	onCUDA    deviceKind = C.GRAFT_CUDA
+	pretended deviceKind = C.GRAFT_PRETENDED
+)
+
 // native is the shim's side of one session. Runs, copies and allocations belong
 // to the session's goroutine; terminate may be called beside a run.
 type native struct {
-	c     C.graft_session
-	stats *counters
+	c      C.graft_session
+	stats  *counters
+	device deviceKind
+	caches map[name]bool // the names of keys and values
 }
 
-func openNative(api, session unsafe.Pointer, cuda bool, device int, stats *counters) (*native, error) {
-	n := &native{stats: stats}
-	flag := C.int(0)
-	if cuda {
-		flag = 1
-	}
-	if err := fail(C.graft_open(api, session, flag, C.int(device), &n.c)); err != nil {
+func openNative(api, session unsafe.Pointer, device deviceKind, id int, stats *counters) (*native, error) {
+	n := &native{stats: stats, device: device, caches: make(map[name]bool)}
+	if err := fail(C.graft_open(api, session, C.int(device), C.int(id), &n.c)); err != nil {
 		return nil, err
 	}
 	stats.sessions.Add(1)
 	return n, nil
+}
+
+// card is the name of a GPU.
+func card(id int) (string, error) {
+	const size = 256
+	text := (*C.char)(C.calloc(size, 1))
+	defer C.free(unsafe.Pointer(text))
+	err := fail(C.graft_card(C.int(id), text, size))
+	return C.GoString(text), err
 }
 
 func (n *native) close() {
@@ -130,12 +148,27 @@ type memory struct {
 	native *native
 	data   unsafe.Pointer
 	size   int
-	device bool
+	where  C.int
 }
 
 func (n *native) alloc(size int, device bool) (memory, error) {
-	m := memory{native: n, size: size, device: device}
-	if err := fail(C.graft_alloc(&n.c, m.where(), C.size_t(size), &m.data)); err != nil {
+	if device {
+		return n.allocate(size, C.GRAFT_DEVICE)
+	}
+	return n.allocate(size, C.GRAFT_HOST)
+}
+
+// staging is host memory that a device reads and writes directly, where there is one.
+func (n *native) staging(size int) (memory, error) {
+	if n.device == noDevice {
+		return n.allocate(size, C.GRAFT_HOST)
+	}
+	return n.allocate(size, C.GRAFT_PINNED)
+}
+
+func (n *native) allocate(size int, where C.int) (memory, error) {
+	m := memory{native: n, size: size, where: where}
+	if err := fail(C.graft_alloc(&n.c, where, C.size_t(size), &m.data)); err != nil {
 		return memory{}, err
 	}
 	n.stats.buffers.Add(1)
@@ -147,18 +180,14 @@ func (m *memory) free() {
 	if m.data == nil {
 		return
 	}
-	C.graft_free(&m.native.c, m.where(), m.data)
+	C.graft_free(&m.native.c, m.where, m.data)
 	m.native.stats.buffers.Add(-1)
 	m.native.stats.bytes.Add(-int64(m.size))
 	m.data = nil
 }
 
-func (m *memory) where() C.int {
-	if m.device {
-		return 1
-	}
-	return 0
-}
+// onDevice says whether the memory is not the host's.
+func (m *memory) onDevice() bool { return m.where == C.GRAFT_DEVICE }
 
 // at is the address offset bytes into the memory.
 func (m *memory) at(offset int) unsafe.Pointer { return unsafe.Add(m.data, offset) }
@@ -169,26 +198,39 @@ func (n *native) copyRows(device bool, dst unsafe.Pointer, dstPitch int, src uns
 	if device {
 		way = C.GRAFT_WITHIN_DEVICE
 	}
-	return fail(C.graft_copy(&n.c, way, dst, C.size_t(dstPitch), src, C.size_t(srcPitch), C.size_t(width), C.size_t(rows)))
+	if err := fail(C.graft_copy(&n.c, way, dst, C.size_t(dstPitch), src, C.size_t(srcPitch), C.size_t(width), C.size_t(rows))); err != nil {
+		return err
+	}
+	return n.settle()
 }
 
-// download copies rows of width bytes from the memory of caches, which may be a
-// device's, into ours.
-func (n *native) download(device bool, dst unsafe.Pointer, dstPitch int, src unsafe.Pointer, srcPitch, width, rows int) error {
+// download copies rows of width bytes from where caches and scores are, which may be a
+// device, into the host's memory. They are there after settle.
+func (n *native) download(dst unsafe.Pointer, dstPitch int, src unsafe.Pointer, srcPitch, width, rows int) error {
 	way := C.int(C.GRAFT_WITHIN_HOST)
-	if device {
+	if n.device != noDevice {
 		way = C.GRAFT_TO_HOST
+		n.stats.toHost.Add(int64(width * rows))
 	}
 	return fail(C.graft_copy(&n.c, way, dst, C.size_t(dstPitch), src, C.size_t(srcPitch), C.size_t(width), C.size_t(rows)))
 }
 
 // upload copies the other way.
-func (n *native) upload(device bool, dst unsafe.Pointer, dstPitch int, src unsafe.Pointer, srcPitch, width, rows int) error {
+func (n *native) upload(dst unsafe.Pointer, dstPitch int, src unsafe.Pointer, srcPitch, width, rows int) error {
 	way := C.int(C.GRAFT_WITHIN_HOST)
-	if device {
+	if n.device != noDevice {
 		way = C.GRAFT_TO_DEVICE
+		n.stats.toDevice.Add(int64(width * rows))
 	}
 	return fail(C.graft_copy(&n.c, way, dst, C.size_t(dstPitch), src, C.size_t(srcPitch), C.size_t(width), C.size_t(rows)))
+}
+
+// settle waits until what was copied is there.
+func (n *native) settle() error {
+	if n.device == noDevice {
+		return nil
+	}
+	return fail(C.graft_settle(&n.c))
 }
 
 // tensor is memory under the name of one input or output.
@@ -218,7 +260,10 @@ func place(t *tensor, kind ElementType, m *memory, offset int, dims ...int) {
 	}
 	t.rank = C.int32_t(len(dims))
 	t.data = m.at(offset)
-	t.device = C.int32_t(m.where())
+	t.device = 0
+	if m.onDevice() {
+		t.device = 1
+	}
 	t.size = C.size_t(elements * kind.Size())
 }
 
@@ -251,7 +296,30 @@ func (b *binding) bind(tensors []tensor) error {
 	if len(tensors) == 0 {
 		return nil
 	}
+	if b.native.device != noDevice {
+		b.native.count(tensors)
+	}
 	return fail(C.graft_bind(&b.native.c, b.c, &tensors[0], C.size_t(len(tensors))))
+}
+
+// count counts what crosses between host and device because it is bound in the host's
+// memory: ONNX Runtime carries inputs over when they are bound, and outputs when a run
+// ends. Where it computes with some of them on the host, it is less.
+func (n *native) count(tensors []tensor) {
+	for i := range tensors {
+		t := &tensors[i]
+		switch bytes := int64(t.size); {
+		case t.device != 0:
+			continue
+		case n.caches[t.name]:
+			n.stats.caches.Add(bytes)
+			fallthrough
+		case t.output == 0:
+			n.stats.toDevice.Add(bytes)
+		default:
+			n.stats.toHost.Add(bytes)
+		}
+	}
 }
 
 // run runs the session on what is bound.

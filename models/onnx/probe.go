@@ -54,7 +54,7 @@ func (s *Session) probe(src Source) error {
 	if err != nil {
 		return err
 	}
-	if s.options.ExactShapes && !s.onDevice() && !s.layout.alone {
+	if s.options.ExactShapes && s.Provider() == CPU && !s.layout.alone {
 		return s.probeShapes(ctx)
 	}
 	return nil

@@ -104,10 +104,28 @@ func appendCUDA(options *ort.SessionOptions, device int) error {
 		return err
 	}
 	defer cuda.Destroy()
-	if err := cuda.Update(map[string]string{"device_id": strconv.Itoa(device)}); err != nil {
+	if err := cuda.Update(cudaOptions(device)); err != nil {
 		return err
 	}
 	return options.AppendExecutionProviderCUDA(cuda)
+}
+
+// cudaOptions are those in which we do not follow the provider's defaults, and those
+// whose defaults rows depend on.
+func cudaOptions(device int) map[string]string {
+	return map[string]string{
+		"device_id": strconv.Itoa(device),
+		// TF32 rounds the factors of float32 products to ten bits.
+		"use_tf32": "0",
+		// A captured graph replays one shape, and no two runs have the same.
+		"enable_cuda_graph": "0",
+		// Caches come from the provider's arena; by default it would double at every
+		// request and keep the half of a card for nothing.
+		"arena_extend_strategy": "kSameAsRequested",
+		// Kernels that are chosen by timing them differ between two starts.
+		"tunable_op_enable":      "0",
+		"cudnn_conv_algo_search": "HEURISTIC",
+	}
 }
 
 func appendTensorRT(options *ort.SessionOptions, device int) error {

@@ -7,6 +7,7 @@ package onnx
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -146,6 +147,9 @@ func (q *Sequence) advance(limit int) (tokens int, more bool, err error) {
 		return 0, false, fmt.Errorf("onnx: run %d tokens after %d: %w", len(ids), past, err)
 	}
 	q.seat.used = past + len(ids)
+	if err := errors.Join(f.fetch(given-dummies-wanted, wanted), f.arrive()); err != nil {
+		return 0, false, fmt.Errorf("onnx: fetch %d rows: %w", wanted, err)
+	}
 	for i := range wanted {
 		f.read(q.rows[first-begin+i].Scores, given-dummies-wanted+i)
 	}

@@ -38,6 +38,8 @@ type Options struct {
 	// opening, round by what else is in the run: there every token gets a run of its
 	// own, prompts included.
 	ExactShapes bool
+
+	pretend bool // treat the host's memory as a GPU's, for tests
 }
 
 // defaultChunk is Options.Chunk where rows are not too wide for it.
@@ -165,12 +167,14 @@ func (s *Session) prepare(src Source) error {
 		return err
 	}
 	// A run that gives its last row only cannot take a token twice.
-	s.layout.alone = s.options.ExactShapes && (s.layout.last || !s.onDevice() && (s.file.halfArithmetic() || s.file.roundsByRun()))
+	s.layout.alone = s.options.ExactShapes && (s.layout.last || s.Provider() == CPU && (s.file.halfArithmetic() || s.file.roundsByRun()))
 	if s.layout.strategy == Shared {
 		s.manner = inPlace
 	}
 	for _, slot := range s.layout.slots {
-		s.names = append(s.names, s.nameOf(slot.past), s.nameOf(slot.present))
+		past, present := s.nameOf(slot.past), s.nameOf(slot.present)
+		s.names = append(s.names, past, present)
+		s.native.caches[past], s.native.caches[present] = true, true
 	}
 	if at := s.file.ropeSwitch(); at > 0 {
 		s.options.Context = min(s.options.Context, at)
@@ -215,8 +219,8 @@ func (s *Session) Context() int {
 	return s.options.Context
 }
 
-// onDevice says whether keys and values are in a GPU's memory.
-func (s *Session) onDevice() bool { return s.graph.provider != CPU }
+// onDevice says whether keys, values and scores are in a GPU's memory.
+func (s *Session) onDevice() bool { return s.native.device != noDevice }
 
 // Open begins an empty sequence. It belongs to the caller, who closes it.
 func (s *Session) Open(ctx context.Context) (*Sequence, error) {

@@ -129,19 +129,7 @@ char *graft_providers(const void *api, char **names) {
   return message(api, CALL(api, fn_free_providers, SLOT_RELEASE_AVAILABLE_PROVIDERS)(list, count));
 }
 
-/* The CUDA provider has already loaded the CUDA runtime: take its two functions
- * from there, so that nothing here links against CUDA. */
-static char *find_cuda(graft_session *s) {
-  void *runtime = dlopen("libcudart.so.12", RTLD_LAZY | RTLD_NOLOAD);
-  if (runtime == NULL) return strdup("libcudart.so.12 is not loaded");
-  s->copy2d = (int (*)(void *, size_t, const void *, size_t, size_t, size_t, int))dlsym(runtime, "cudaMemcpy2D");
-  s->synchronize = (int (*)(void))dlsym(runtime, "cudaDeviceSynchronize");
-  dlclose(runtime);
-  if (s->copy2d == NULL || s->synchronize == NULL) return strdup("libcudart.so.12 lacks cudaMemcpy2D");
-  return NULL;
-}
-
-char *graft_open(const void *api, void *session, int cuda, int device_id, graft_session *out) {
+char *graft_open(const void *api, void *session, int kind, int device_id, graft_session *out) {
   enum { DEVICE_ALLOCATOR = 0, ARENA_ALLOCATOR = 1, MEMORY_DEFAULT = 0 };
   memset(out, 0, sizeof *out);
   out->api = api;
@@ -149,10 +137,11 @@ char *graft_open(const void *api, void *session, int cuda, int device_id, graft_
   char *err = message(api, CALL(api, fn_make, SLOT_CREATE_RUN_OPTIONS)(&out->options));
   if (err == NULL)
     err = message(api, CALL(api, fn_cpu_memory, SLOT_CREATE_CPU_MEMORY_INFO)(DEVICE_ALLOCATOR, MEMORY_DEFAULT, &out->host));
-  if (err == NULL && cuda) {
-    err = find_cuda(out);
-    if (err == NULL)
-      err = message(api, CALL(api, fn_memory, SLOT_CREATE_MEMORY_INFO)("Cuda", ARENA_ALLOCATOR, device_id, MEMORY_DEFAULT, &out->device));
+  if (err == NULL && kind != GRAFT_NO_DEVICE) err = graft_device_open(kind, device_id, &out->mover);
+  if (err == NULL && kind == GRAFT_PRETENDED)
+    err = message(api, CALL(api, fn_cpu_memory, SLOT_CREATE_CPU_MEMORY_INFO)(DEVICE_ALLOCATOR, MEMORY_DEFAULT, &out->device));
+  if (err == NULL && kind == GRAFT_CUDA) {
+    err = message(api, CALL(api, fn_memory, SLOT_CREATE_MEMORY_INFO)("Cuda", ARENA_ALLOCATOR, device_id, MEMORY_DEFAULT, &out->device));
     if (err == NULL)
       err = message(api, CALL(api, fn_from2, SLOT_CREATE_ALLOCATOR)(session, out->device, &out->allocator));
   }
@@ -165,6 +154,7 @@ void graft_close(graft_session *s) {
   if (s->device != NULL) CALL(s->api, fn_release, SLOT_RELEASE_MEMORY_INFO)(s->device);
   if (s->host != NULL) CALL(s->api, fn_release, SLOT_RELEASE_MEMORY_INFO)(s->host);
   if (s->options != NULL) CALL(s->api, fn_release, SLOT_RELEASE_RUN_OPTIONS)(s->options);
+  graft_device_close(s->mover);
   memset(s, 0, sizeof *s);
 }
 
@@ -213,37 +203,37 @@ char *graft_ports(graft_session *s, int outputs, graft_port **ports, size_t *cou
   return NULL;
 }
 
-char *graft_alloc(graft_session *s, int device, size_t size, void **out) {
-  if (device) return message(s->api, CALL(s->api, fn_alloc, SLOT_ALLOCATOR_ALLOC)(s->allocator, size, out));
+char *graft_alloc(graft_session *s, int where, size_t size, void **out) {
+  int pretended = s->mover != NULL && graft_device_pretended(s->mover);
+  if (where == GRAFT_DEVICE && pretended) return graft_device_alloc(s->mover, size, out);
+  if (where == GRAFT_DEVICE) return message(s->api, CALL(s->api, fn_alloc, SLOT_ALLOCATOR_ALLOC)(s->allocator, size, out));
+  if (where == GRAFT_PINNED && !pretended) return graft_device_pin(s->mover, size, out);
   /* Whole cache lines: the kernels read vectors. Untouched pages cost nothing. */
   *out = aligned_alloc(64, (size / 64 + 1) * 64);
   return *out == NULL ? strdup("out of memory") : NULL;
 }
 
-void graft_free(graft_session *s, int device, void *data) {
-  if (!device) {
+void graft_free(graft_session *s, int where, void *data) {
+  int pretended = s->mover != NULL && graft_device_pretended(s->mover);
+  if (where == GRAFT_DEVICE && pretended)
+    graft_device_free(s->mover, data);
+  else if (where == GRAFT_DEVICE)
+    free(message(s->api, CALL(s->api, fn_free, SLOT_ALLOCATOR_FREE)(s->allocator, data)));
+  else if (where == GRAFT_PINNED && !pretended)
+    graft_device_unpin(s->mover, data);
+  else
     free(data);
-    return;
-  }
-  free(message(s->api, CALL(s->api, fn_free, SLOT_ALLOCATOR_FREE)(s->allocator, data)));
 }
 
 char *graft_copy(graft_session *s, int way, void *dst, size_t dst_pitch, const void *src, size_t src_pitch,
                  size_t width, size_t rows) {
   if (width == 0) return NULL;
-  if (way == GRAFT_WITHIN_HOST) {
-    for (size_t i = 0; i < rows; i++) memcpy((char *)dst + i * dst_pitch, (const char *)src + i * src_pitch, width);
-    return NULL;
-  }
-  /* The ways are numbered as CUDA's. The provider's stream does not wait for the
-   * default stream: wait here. */
-  int code = s->copy2d(dst, dst_pitch, src, src_pitch, width, rows, way);
-  if (code == 0) code = s->synchronize();
-  if (code == 0) return NULL;
-  char text[64];
-  snprintf(text, sizeof text, "CUDA error %d while copying the cache", code);
-  return strdup(text);
+  if (way != GRAFT_WITHIN_HOST) return graft_device_copy(s->mover, way, dst, dst_pitch, src, src_pitch, width, rows);
+  for (size_t i = 0; i < rows; i++) memcpy((char *)dst + i * dst_pitch, (const char *)src + i * src_pitch, width);
+  return NULL;
 }
+
+char *graft_settle(graft_session *s) { return s->mover == NULL ? NULL : graft_device_settle(s->mover); }
 
 char *graft_binding_new(graft_session *s, void **binding) {
   return message(s->api, CALL(s->api, fn_from, SLOT_CREATE_IO_BINDING)(s->session, binding));
@@ -267,7 +257,10 @@ char *graft_bind(graft_session *s, void *binding, const graft_tensor *tensors, s
 }
 
 char *graft_run(graft_session *s, void *binding) {
-  return message(s->api, CALL(s->api, fn_run, SLOT_RUN_WITH_BINDING)(s->session, s->options, binding));
+  graft_device_touch(s->mover, 1);
+  char *err = message(s->api, CALL(s->api, fn_run, SLOT_RUN_WITH_BINDING)(s->session, s->options, binding));
+  graft_device_touch(s->mover, 0);
+  return err;
 }
 
 char *graft_terminate(graft_session *s, int on) {

@@ -37,6 +37,25 @@ typedef struct {
   int32_t device; /* 0: host memory, 1: the session's device */
 } graft_tensor;
 
+/* What moves memory between the host and a session's device: see device.c. */
+typedef struct graft_device graft_device;
+enum { GRAFT_NO_DEVICE = 0, GRAFT_CUDA = 1, GRAFT_PRETENDED = 2 };
+char *graft_device_open(int kind, int id, graft_device **out);
+void graft_device_close(graft_device *d);
+int graft_device_pretended(const graft_device *d);
+/* A pretended device's memory; CUDA's is its provider's to give. */
+char *graft_device_alloc(graft_device *d, size_t size, void **out);
+void graft_device_free(graft_device *d, void *data);
+void graft_device_touch(graft_device *d, int may);
+char *graft_device_copy(graft_device *d, int way, void *dst, size_t dst_pitch, const void *src, size_t src_pitch,
+                        size_t width, size_t rows);
+char *graft_device_settle(graft_device *d);
+/* Host memory that a GPU reads and writes at full speed. */
+char *graft_device_pin(graft_device *d, size_t size, void **out);
+void graft_device_unpin(graft_device *d, void *data);
+/* The name of a GPU, from the driver. */
+char *graft_card(int id, char *name, size_t size);
+
 /* The parts of one session that the shim holds. */
 typedef struct {
   const void *api;
@@ -45,8 +64,7 @@ typedef struct {
   void *host;    /* OrtMemoryInfo */
   void *device;  /* OrtMemoryInfo, NULL on CPU */
   void *allocator;
-  int (*copy2d)(void *, size_t, const void *, size_t, size_t, size_t, int);
-  int (*synchronize)(void);
+  graft_device *mover; /* NULL on CPU */
 } graft_session;
 
 /* Opens the library for a moment and copies its version into version. */
@@ -58,17 +76,20 @@ char *graft_api(const char *path, const void **api);
 /* The names of the providers the library was built with, joined by commas. */
 char *graft_providers(const void *api, char **names);
 
-char *graft_open(const void *api, void *session, int cuda, int device_id, graft_session *out);
+char *graft_open(const void *api, void *session, int kind, int device_id, graft_session *out);
 void graft_close(graft_session *s);
 char *graft_ports(graft_session *s, int outputs, graft_port **ports, size_t *count);
 
-char *graft_alloc(graft_session *s, int device, size_t size, void **out);
-void graft_free(graft_session *s, int device, void *data);
-/* Copies rows of width bytes between two pitches, like cudaMemcpy2D, and returns
- * when they are there. */
+/* Where memory is. Pinned memory is the host's. */
+enum { GRAFT_HOST = 0, GRAFT_DEVICE = 1, GRAFT_PINNED = 2 };
+char *graft_alloc(graft_session *s, int where, size_t size, void **out);
+void graft_free(graft_session *s, int where, void *data);
+/* Copies rows of width bytes between two pitches, like cudaMemcpy2D. Copies from and
+ * to a device are there after graft_settle only. The ways are numbered as CUDA's. */
 enum { GRAFT_WITHIN_HOST = 0, GRAFT_TO_DEVICE = 1, GRAFT_TO_HOST = 2, GRAFT_WITHIN_DEVICE = 3 };
 char *graft_copy(graft_session *s, int way, void *dst, size_t dst_pitch, const void *src, size_t src_pitch,
                  size_t width, size_t rows);
+char *graft_settle(graft_session *s);
 
 char *graft_binding_new(graft_session *s, void **binding);
 void graft_binding_free(graft_session *s, void *binding);

@@ -32,6 +32,13 @@ func (s *Session) sign(ctx context.Context, src Source) error {
 	sum := sha256.New()
 	l := s.layout
 	fmt.Fprintf(sum, "keys and values 1\nONNX Runtime %s on %s, %s %+v\n", s.env.version, s.graph.provider, runtime.GOARCH, instructions())
+	if s.graph.provider != CPU {
+		name, err := card(s.options.Device)
+		if err != nil {
+			return fmt.Errorf("onnx: name of GPU %d: %w", s.options.Device, err)
+		}
+		fmt.Fprintf(sum, "%q\n", name)
+	}
 	fmt.Fprintf(sum, "exact %v, alone %v, single %v, stepwise %v, together %v, restrained %q\n", s.options.ExactShapes, l.alone, l.single, l.stepwise, s.together, s.graph.restrained)
 	for i := range l.slots {
 		slot := &l.slots[i]
