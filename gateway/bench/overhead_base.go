@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
@@ -28,7 +27,7 @@ type Instant struct {
 
 	mu    sync.Mutex // guards what follows
 	kinds map[kind]*recorded
-	gets  map[string]*httptest.ResponseRecorder
+	gets  map[string]*heard
 }
 
 // kind is what makes answers alike but for their length.
@@ -50,7 +49,7 @@ type recorded struct {
 
 // NewInstant stands before a server that speaks a base's protocol.
 func NewInstant(behind http.Handler) *Instant {
-	return &Instant{behind: behind, kinds: map[kind]*recorded{}, gets: map[string]*httptest.ResponseRecorder{}}
+	return &Instant{behind: behind, kinds: map[kind]*recorded{}, gets: map[string]*heard{}}
 }
 
 // Prepare says whether answers are prepared ones, and how far their tokens are apart:
@@ -131,13 +130,13 @@ func (b *Instant) get(w http.ResponseWriter, r *http.Request) {
 	defer b.mu.Unlock()
 	known, ok := b.gets[r.URL.String()]
 	if !ok {
-		known = httptest.NewRecorder()
+		known = newHeard()
 		b.behind.ServeHTTP(known, r)
 		b.gets[r.URL.String()] = known
 	}
-	copyHeader(w.Header(), known.Header())
-	w.WriteHeader(known.Code)
-	_, _ = w.Write(known.Body.Bytes()) // the client may have left
+	copyHeader(w.Header(), known.header)
+	w.WriteHeader(known.code)
+	_, _ = w.Write(known.body.Bytes()) // the client may have left
 }
 
 func copyHeader(dst, src http.Header) {
@@ -167,13 +166,13 @@ func (b *Instant) answer(r *http.Request, k kind, body []byte) (*recorded, error
 	if err != nil {
 		return nil, err
 	}
-	heard := httptest.NewRecorder()
-	b.pass(heard, r.Clone(r.Context()), asked)
-	if heard.Code != http.StatusOK {
-		return nil, fmt.Errorf("the server behind answers %d: %s", heard.Code, heard.Body)
+	told := newHeard()
+	b.pass(told, r.Clone(r.Context()), asked)
+	if told.code != http.StatusOK {
+		return nil, fmt.Errorf("the server behind answers %d: %s", told.code, &told.body)
 	}
-	known := &recorded{header: http.Header{}, tail: heard.Body.Bytes()}
-	copyHeader(known.header, heard.Header())
+	known := &recorded{header: http.Header{}, tail: told.body.Bytes()}
+	copyHeader(known.header, told.header)
 	if k.stream {
 		if err := known.part(); err != nil {
 			return nil, err
@@ -182,6 +181,22 @@ func (b *Instant) answer(r *http.Request, k kind, body []byte) (*recorded, error
 	b.kinds[k] = known
 	return known, nil
 }
+
+// heard is an answer of the server behind, as it is written.
+type heard struct {
+	header http.Header
+	code   int
+	body   bytes.Buffer
+}
+
+func newHeard() *heard { return &heard{header: http.Header{}, code: http.StatusOK} }
+
+func (h *heard) Header() http.Header                  { return h.header }
+func (h *heard) WriteHeader(code int)                 { h.code = code }
+func (h *heard) Write(data []byte) (n int, err error) { return h.body.Write(data) }
+
+// Flush has nothing to do; streams want it.
+func (h *heard) Flush() {}
 
 // part cuts a stream of two tokens.
 func (a *recorded) part() error {

@@ -249,3 +249,31 @@ func TestTheLineIsThatOfLeastSquares(t *testing.T) {
 		t.Errorf("a level line is %g + %g x, R² %g", a, b, explained)
 	}
 }
+
+func TestModelsAndOverheadAreShown(t *testing.T) {
+	report := NewReport(true)
+	report.Models = []DecodingReport{{
+		Model: "grouped", Threads: 2, StepBytes: 176_000_000, Memory: Bandwidth{OneThread: 40e9, AllThreads: 70e9, Threads: 2},
+		Cells: []DecodingCell{{Batch: 16, TokensPerSecond: 1400, Least: 1350, Most: 1444, BandwidthShare: .22, OneThreadShare: .38, TimesFirst: 5.1}},
+	}}
+	report.Overhead = []OverheadReport{{
+		Way:   "decode loop",
+		Cells: []OverheadCell{{Concurrency: 64, Tokens: 32, RequestsPerSecond: 258, TokensPerSecond: 8263, DirectRequests: 3415, AddedPerRequest: .00358, P50: .2146}},
+		Slope: []OverheadSlope{{Concurrency: 64, PerRequest: .0014, PerToken: 50e-6, Fit: .9762}},
+		Open:  OpenLoop{Streams: 64, Capacity: 11329, TokensPerSecond: 5664, P99: .0021, DirectP99: .0016, AddedP99: .0005, AddedP50: -.00002},
+	}}
+	var shown strings.Builder
+	if err := WriteTable(&shown, report); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"small model grouped, 0.18 GB of weights a step, 2 threads; memory reads 40.0 GB/s with one thread, 70.0 GB/s with 2",
+		"1,400", "1,350–1,444", "5.10", "0.22", "0.38",
+		"gateway overhead, decode loop", "3,580", "215", " 64 clients: 1,400 µs a request and 50.0 µs a token, R² 0.976",
+		"open loop, 64 streams, 5,664 tokens a second of 11,329", "added -0.02 and 0.50",
+	} {
+		if !strings.Contains(shown.String(), want) {
+			t.Errorf("%q is not in\n%s", want, shown.String())
+		}
+	}
+}

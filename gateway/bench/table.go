@@ -19,6 +19,8 @@ func WriteTable(w io.Writer, r *Report) error {
 	out.machine(r)
 	out.cells(r.Cells)
 	out.firstTokens(r.FirstToken)
+	out.models(r.Models)
+	out.overheads(r.Overhead)
 	out.remarks(r)
 	return out.err
 }

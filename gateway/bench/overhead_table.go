@@ -1,0 +1,25 @@
+package bench
+
+import "github.com/jedib0t/go-pretty/v6/table"
+
+// overheads prints what each way through the gateway costs.
+func (t *tables) overheads(all []OverheadReport) {
+	for _, o := range all {
+		t.print("gateway overhead, %s, before a base that answers at once\n", o.Way)
+		rows := []table.Row{}
+		for _, c := range o.Cells {
+			rows = append(rows, table.Row{
+				c.Concurrency, c.Tokens, number(c.DirectRequests), number(c.RequestsPerSecond), number(c.TokensPerSecond), number(1e6 * c.AddedPerRequest),
+				milliseconds(c.DirectP50), milliseconds(c.P50), milliseconds(c.DirectP99), milliseconds(c.P99),
+			})
+		}
+		t.table(0, table.Row{"clients", "tokens", "direct/s", "requests/s", "tokens/s", "added µs", "direct p50 ms", "p50 ms", "direct p99 ms", "p99 ms"}, rows)
+		for _, s := range o.Slope {
+			t.print("%3d clients: %s µs a request and %s µs a token, R² %.3f\n", s.Concurrency, number(1e6*s.PerRequest), number(1e6*s.PerToken), s.Fit)
+		}
+		l := o.Open
+		t.print("open loop, %d streams, %s tokens a second of %s: late by %s ms in the median and %s ms in p99, directly %s and %s; added %s and %s\n\n",
+			l.Streams, number(l.TokensPerSecond), number(l.Capacity), milliseconds(l.P50), milliseconds(l.P99), milliseconds(l.DirectP50), milliseconds(l.DirectP99),
+			milliseconds(l.AddedP50), milliseconds(l.AddedP99))
+	}
+}
