@@ -19,7 +19,7 @@ type commands struct {
 	Doctor   diagnose   `cmd:"" help:"Say whether serving would work, and what to do where it would not."`
 	Tokenize tokenize   `cmd:"" help:"Turn text into a model's tokens, and back."`
 	Render   render     `cmd:"" help:"Show what a chat template makes of conversations."`
-	Bench    bench      `cmd:"" help:"Measure how fast proxied decoding is."`
+	Bench    benchmark  `cmd:"" help:"Measure how fast proxied decoding is."`
 	Pull     pull       `cmd:"" help:"Fetch a model folder from the Hugging Face Hub."`
 }
 
