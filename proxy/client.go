@@ -215,7 +215,7 @@ func (c *Client) decode(response *http.Response, op string, out any) error {
 	case n > c.endpoint.MaxAnswer:
 		return c.tooLarge(op)
 	}
-	err = json.Unmarshal(buffer.Bytes(), out)
+	err = Unmarshal(buffer.Bytes(), out)
 	var syntax *json.SyntaxError
 	switch {
 	case errors.As(err, &syntax) && !declared(response):

@@ -71,7 +71,7 @@ func (s *server) batch(ctx context.Context, tenant string, prompts []proxy.Ask) 
 	if paths {
 		request.LogprobStart = starts
 	}
-	var out []answer
+	var out answers
 	if err := s.client.Post(ctx, generate, request, &out); err != nil {
 		return nil, err
 	}

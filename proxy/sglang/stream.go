@@ -2,7 +2,6 @@ package sglang
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 
 	"github.com/graft-gateway/graft/eft"
@@ -78,7 +77,7 @@ func (c *continuation) read() error {
 		return err
 	}
 	var out answer
-	if err := json.Unmarshal(data, &out); err != nil {
+	if err := proxy.Unmarshal(data, &out); err != nil {
 		return c.server.malformed("an event is not the JSON expected: %v", err)
 	}
 	if err := c.server.check(&out, c.prompt, 0); err != nil {

@@ -1,11 +1,7 @@
 package sglang
 
 import (
-	"bytes"
 	"encoding/json"
-	"fmt"
-	"math"
-	"strconv"
 
 	"github.com/graft-gateway/graft/eft"
 )
@@ -54,67 +50,33 @@ func greedy(tokens int, ignoreEOS bool) sampling {
 
 // answer is what /generate gives for one prompt, whole or as an event of a stream.
 type answer struct {
-	Meta  meta `json:"meta_info"`
+	Meta  meta // meta_info
 	Error *struct {
 		Message string `json:"message"`
 		Code    int    `json:"code"`
-	} `json:"error"`
+	}
 }
 
+// meta is meta_info; read.go has the names.
 type meta struct {
 	Finish *struct {
 		Type       string `json:"type"`
 		Message    string `json:"message"`
 		StatusCode int    `json:"status_code"`
-	} `json:"finish_reason"`
-	PromptTokens     int             `json:"prompt_tokens"`
-	CompletionTokens int             `json:"completion_tokens"`
-	CachedTokens     *int            `json:"cached_tokens"`
-	WeightVersion    json.RawMessage `json:"weight_version"`
+	}
+	PromptTokens, CompletionTokens int
+	CachedTokens                   *int
+	WeightVersion                  json.RawMessage
 
-	InputTokens  []entry   `json:"input_token_logprobs"`
-	OutputTokens []entry   `json:"output_token_logprobs"`
-	InputTop     [][]entry `json:"input_top_logprobs"`
-	OutputTop    [][]entry `json:"output_top_logprobs"`
-	InputNamed   [][]entry `json:"input_token_ids_logprobs"`
-	OutputNamed  [][]entry `json:"output_token_ids_logprobs"`
+	InputTokens, OutputTokens []entry
+	InputTop, OutputTop       [][]entry
+	InputNamed, OutputNamed   [][]entry
 }
 
-// entry is one [log-prob, id, text]. A log-prob of null is one that JSON cannot
-// write, or that was not computed: −∞.
+// entry is one [log-prob, id, text].
 type entry struct {
 	ID      eft.Token
 	LogProb float32
-}
-
-var negativeInfinity = float32(math.Inf(-1))
-
-// UnmarshalJSON reads the first two elements; the text may be there or not, and is
-// not looked at.
-func (e *entry) UnmarshalJSON(data []byte) error {
-	inner, ok := bytes.CutPrefix(bytes.TrimSpace(data), []byte("["))
-	if !ok {
-		return fmt.Errorf("log-prob entry %.40q: want [log-prob, id, text]", data)
-	}
-	value, rest, ok := bytes.Cut(inner, []byte(","))
-	end := bytes.IndexAny(rest, ",]")
-	if !ok || end < 0 {
-		return fmt.Errorf("log-prob entry %.40q: want [log-prob, id, text]", data)
-	}
-	id, err := strconv.ParseInt(string(bytes.TrimSpace(rest[:end])), 10, 32)
-	if err != nil || id < 0 {
-		return fmt.Errorf("log-prob entry %.40q: the id is not one", data)
-	}
-	e.ID, e.LogProb = eft.Token(id), negativeInfinity
-	if value = bytes.TrimSpace(value); string(value) == "null" {
-		return nil
-	}
-	logProb, err := strconv.ParseFloat(string(value), 32)
-	if err != nil || math.IsNaN(logProb) || logProb > 0.01 {
-		return fmt.Errorf("log-prob entry %.40q: the log-prob is not one", data)
-	}
-	e.LogProb = float32(logProb)
-	return nil
 }
 
 // modelInfo is what /model_info tells: who the model is.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/graft-gateway/graft/eft"
+	"github.com/graft-gateway/graft/proxy"
 )
 
 // answer is a completion, whole or one event of a stream. A dense row of 150,000 ids
@@ -35,69 +36,76 @@ type usage struct {
 
 var errNoLogprobs = errors.New("a choice has no log-probs")
 
-// UnmarshalJSON is called by encoding/json, which has checked that data is JSON.
-func (a *answer) UnmarshalJSON(data []byte) error {
+// UnmarshalJSON implements json.Unmarshaler.
+func (a *answer) UnmarshalJSON(data []byte) error { return a.ReadLean(data) }
+
+// ReadLean implements [proxy.Lean].
+func (a *answer) ReadLean(data []byte) error {
 	*a = answer{}
-	s := scanner{data: data}
-	return s.object(func(key []byte) error {
+	s := proxy.Scan(data)
+	err := s.Object(func(key []byte) error {
 		switch string(key) {
 		case "choices":
-			return s.array(func() error {
+			return s.Array(func() error {
 				c, err := readChoice(&s)
 				a.choices = append(a.choices, c)
 				return err
 			})
 		case "usage":
-			return json.Unmarshal(s.skip(), &a.usage)
+			return json.Unmarshal(s.Skip(), &a.usage)
 		}
-		s.skip()
+		s.Skip()
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	return s.End()
 }
 
-func readChoice(s *scanner) (choice, error) {
+func readChoice(s *proxy.Scanner) (choice, error) {
 	c := choice{index: -1}
-	err := s.object(func(key []byte) error {
+	err := s.Object(func(key []byte) error {
 		switch string(key) {
 		case "index":
-			return json.Unmarshal(s.skip(), &c.index)
+			return json.Unmarshal(s.Skip(), &c.index)
 		case "finish_reason":
-			return json.Unmarshal(s.skip(), &c.finish)
+			return json.Unmarshal(s.Skip(), &c.finish)
 		case "logprobs":
-			if s.null() {
+			if s.Null() {
 				return nil
 			}
 			return readLogprobs(s, &c)
 		}
-		s.skip()
+		s.Skip()
 		return nil
 	})
 	return c, err
 }
 
 // readLogprobs joins the two lists that tell of a choice's tokens.
-func readLogprobs(s *scanner, c *choice) error {
+func readLogprobs(s *proxy.Scanner, c *choice) error {
 	var tokens []eft.Token
 	var listed [][]eft.Scored
-	err := s.object(func(key []byte) error {
+	err := s.Object(func(key []byte) error {
 		switch string(key) {
 		case "tokens":
-			return s.array(func() error {
-				id, err := s.tokenID()
+			return s.Array(func() error {
+				id, err := readToken(s)
 				tokens = append(tokens, id)
 				return err
 			})
 		case "top_logprobs":
-			if s.null() {
+			if s.Null() {
 				return errNoLogprobs
 			}
-			return s.array(func() error {
+			return s.Array(func() error {
 				row, err := readListed(s, listed)
 				listed = append(listed, row)
 				return err
 			})
 		}
-		s.skip()
+		s.Skip()
 		return nil
 	})
 	if err != nil {
@@ -115,8 +123,8 @@ func readLogprobs(s *scanner, c *choice) error {
 
 // readListed reads one position's log-probs. They are about as many as those of the
 // positions before it.
-func readListed(s *scanner, before [][]eft.Scored) ([]eft.Scored, error) {
-	if s.null() {
+func readListed(s *proxy.Scanner, before [][]eft.Scored) ([]eft.Scored, error) {
+	if s.Null() {
 		return nil, errNoLogprobs
 	}
 	capacity := 32
@@ -124,6 +132,6 @@ func readListed(s *scanner, before [][]eft.Scored) ([]eft.Scored, error) {
 		capacity = len(before[len(before)-1])
 	}
 	row := make([]eft.Scored, 0, capacity)
-	err := s.scored(func(scored eft.Scored) { row = append(row, scored) })
+	err := readScored(s, func(scored eft.Scored) { row = append(row, scored) })
 	return row, err
 }

@@ -2,7 +2,6 @@ package vllm
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 
 	"github.com/graft-gateway/graft/eft"
@@ -71,7 +70,7 @@ func (c *Continuation) read() error {
 		return err
 	}
 	var event answer
-	if err := json.Unmarshal(data, &event); err != nil {
+	if err := proxy.Unmarshal(data, &event); err != nil {
 		return c.malformed("an event is not the JSON expected: %v", err)
 	}
 	for _, choice := range event.choices {
