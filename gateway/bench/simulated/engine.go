@@ -3,7 +3,15 @@
 //   - a job is in waiting, or in running, or done; only the loop takes it from one to the
 //     other, at the begin and at the end of a pass;
 //   - a running job has tokens that are not computed, between passes one at least;
-//   - what a pass computes is settled at its begin, with what it finds in the cache.
+//   - what a pass computes is settled at its begin, with what it finds in the cache;
+//   - passes follow the law's clock, not the machine's: where something waits at the end
+//     of a pass, the next begins then, however late the machine notices:
+//
+//	law      |----- a -----|----- b -----|
+//	machine      rows of a   ↑ late    rows of b
+//
+//     A pass whose rows came late ends when they came. What comes behind a pass's begin is
+//     not in it.
 
 package simulated
 
@@ -20,8 +28,9 @@ type Engine struct {
 	most    int // tokens of a pass
 	context int
 	rows    *rows
-	cache   *blocks // of the loop
-	running []*Job  // of the loop, by age
+	cache   *blocks   // of the loop
+	running []*Job    // of the loop, by age
+	ended   time.Time // of the loop: the end of the last pass by the law
 
 	mu      sync.Mutex // guards what follows
 	waiting []*Job
@@ -56,12 +65,13 @@ func (e *Engine) Close() {
 // Submit asks for answers. All of them are in the same pass first, unless they are too
 // long for it. Jobs whose ctx is done leave with the next pass.
 func (e *Engine) Submit(ctx context.Context, asks ...Ask) []*Job {
-	jobs := make([]*Job, len(asks))
-	for i, ask := range asks {
-		jobs[i] = newJob(ctx, ask)
-	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	now := time.Now() // under the lock, so that waiting is in order
+	jobs := make([]*Job, len(asks))
+	for i, ask := range asks {
+		jobs[i] = newJob(ctx, ask, now)
+	}
 	if e.closed {
 		for _, j := range jobs {
 			j.finish(Step{Err: context.Canceled})
@@ -116,18 +126,20 @@ type pass struct {
 
 // begin drops who left, takes in who waits, and settles what the pass computes.
 func (e *Engine) begin() *pass {
-	p := &pass{began: time.Now()}
+	p := &pass{began: e.ended}
+	e.running = present(e.running)
 	e.mu.Lock()
-	e.running = append(e.running, e.waiting...)
-	e.waiting = nil
+	e.waiting = present(e.waiting)
+	if len(e.running) == 0 && len(e.waiting) > 0 && e.waiting[0].came.After(e.ended) {
+		p.began = e.waiting[0].came
+	}
+	late := slices.IndexFunc(e.waiting, func(j *Job) bool { return j.came.After(p.began) })
+	if late < 0 {
+		late = len(e.waiting)
+	}
+	e.running = append(e.running, e.waiting[:late]...)
+	e.waiting = slices.Delete(e.waiting, 0, late)
 	e.mu.Unlock()
-	e.running = slices.DeleteFunc(e.running, func(j *Job) bool {
-		if !j.gone() {
-			return false
-		}
-		close(j.steps)
-		return true
-	})
 	for _, j := range e.running {
 		if p.tokens == e.most {
 			break
@@ -150,20 +162,36 @@ func (e *Engine) begin() *pass {
 	return p
 }
 
+// present are the jobs that somebody waits for. The others end.
+func present(jobs []*Job) []*Job {
+	return slices.DeleteFunc(jobs, func(j *Job) bool {
+		gone := j.gone()
+		if gone {
+			close(j.steps)
+		}
+		return gone
+	})
+}
+
 // pass computes the rows and waits until the time is over. It returns false if ctx ends
 // before.
 func (e *Engine) pass(ctx context.Context, p *pass) bool {
-	takes := e.law.Takes(p.tokens)
+	e.ended = p.began.Add(e.law.Takes(p.tokens))
+	begun := time.Now()
 	e.rows.answer(ctx, p.wanted)
-	computed := time.Since(p.began)
-	over := time.NewTimer(takes - computed)
+	computed := time.Now()
+	over := time.NewTimer(e.ended.Sub(computed))
 	defer over.Stop()
 	select {
 	case <-ctx.Done():
 		return false
 	case <-over.C:
 	}
-	e.count(p, takes, computed)
+	overrun := computed.Sub(e.ended)
+	if overrun > 0 {
+		e.ended = computed
+	}
+	e.count(p, computed.Sub(begun), max(0, overrun), time.Since(e.ended))
 	for i, j := range p.due {
 		if !j.advance(p.wanted[i], e.context) {
 			e.running = slices.DeleteFunc(e.running, func(other *Job) bool { return other == j })
@@ -184,8 +212,7 @@ func (e *Engine) abandon() {
 }
 
 // count adds a pass to the statistics.
-func (e *Engine) count(p *pass, takes, computed time.Duration) {
-	lasted := time.Since(p.began)
+func (e *Engine) count(p *pass, computed, overrun, late time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := &e.stats
@@ -194,12 +221,12 @@ func (e *Engine) count(p *pass, takes, computed time.Duration) {
 	s.TokensComputed += int64(p.tokens)
 	s.TokensReused += int64(p.reused)
 	s.TokensChosen += int64(chosen(p.due))
+	s.BusySeconds += e.ended.Sub(p.began).Seconds()
 	s.ComputeSeconds += computed.Seconds()
-	s.LawSeconds += takes.Seconds()
-	s.PassSeconds += lasted.Seconds()
-	if computed > takes {
+	s.LateSeconds += late.Seconds()
+	if overrun > 0 {
 		s.Overruns++
-		s.OverrunSeconds += (computed - takes).Seconds()
+		s.OverrunSeconds += overrun.Seconds()
 	}
 }
 

@@ -3,6 +3,7 @@ package simulated
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"github.com/graft-gateway/graft/eft"
 )
@@ -50,7 +51,8 @@ type Job struct {
 	ask   Ask
 	ctx   context.Context // of whoever waits
 	left  atomic.Bool     // nobody does
-	steps chan Step       // has room for all
+	came  time.Time
+	steps chan Step // has room for all
 
 	// Of the engine alone.
 	admitted bool
@@ -59,10 +61,10 @@ type Job struct {
 	cached   int
 }
 
-func newJob(ctx context.Context, ask Ask) *Job {
+func newJob(ctx context.Context, ask Ask, now time.Time) *Job {
 	steps := make(chan Step, max(1, ask.Tokens)) // the engine waits for nobody
 	tokens := append(make([]eft.Token, 0, len(ask.Prompt)+ask.Tokens), ask.Prompt...)
-	return &Job{Steps: steps, ask: ask, ctx: ctx, steps: steps, tokens: tokens}
+	return &Job{Steps: steps, ask: ask, ctx: ctx, came: now, steps: steps, tokens: tokens}
 }
 
 // Leave gives a job up: it leaves with the next pass.

@@ -9,9 +9,10 @@ type Stats struct {
 	TokensComputed int64
 	TokensReused   int64 // of prompts, by the cache
 	TokensChosen   int64
-	// LawSeconds is what all passes should have taken, PassSeconds what they took.
-	// ComputeSeconds went into the true rows meanwhile.
-	LawSeconds, PassSeconds, ComputeSeconds float64
+	// BusySeconds is what all passes took by the law, overruns included; ComputeSeconds
+	// went into the true rows meanwhile. LateSeconds is how much later than the passes'
+	// ends the machine noticed them: clients hear so much later of each.
+	BusySeconds, ComputeSeconds, LateSeconds float64
 	// Overruns counts the passes that true rows made longer, OverrunSeconds by how much.
 	Overruns       int64
 	OverrunSeconds float64
@@ -24,7 +25,7 @@ func (s Stats) MarshalJSON() ([]byte, error) {
 		"passes": s.Passes, "sequences": s.Sequences, "mean_batch": per(s.Sequences),
 		"tokens_computed": s.TokensComputed, "mean_tokens": per(s.TokensComputed),
 		"tokens_reused": s.TokensReused, "tokens_chosen": s.TokensChosen,
-		"law_seconds": s.LawSeconds, "pass_seconds": s.PassSeconds, "compute_seconds": s.ComputeSeconds,
+		"busy_seconds": s.BusySeconds, "compute_seconds": s.ComputeSeconds, "late_seconds": s.LateSeconds,
 		"overruns": s.Overruns, "overrun_seconds": s.OverrunSeconds,
 	})
 }
