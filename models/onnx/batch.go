@@ -109,6 +109,8 @@ func (s *Session) chooseRows(b *batch, ready []*job, gap int) {
 	if err := s.pool.narrow(s, head.cache); err != nil {
 		gap = mostGap // the rows stay where they are, far apart
 	}
+	s.pool.mu.Lock() // seats are given back at any time
+	defer s.pool.mu.Unlock()
 	c := head.cache
 	for _, j := range ready {
 		if seat := j.sequence.seat; seat.cache == c {

@@ -20,6 +20,7 @@ package onnx
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -70,6 +71,7 @@ type loop struct {
 	// Only the leader uses what follows.
 	round  int // steps that still go before the longs have a turn
 	budget int // tokens that the longs have left of theirs
+	absent int // steps of the last run whose texts have not come back; guarded by mu
 	batch  batch
 	pace   pace
 	counts *tally
@@ -91,6 +93,7 @@ func (l *loop) do(j *job) error {
 	}
 	j.done, j.err = false, nil
 	if j.step {
+		l.absent--
 		l.steps = append(l.steps, j)
 	} else {
 		l.longs = append(l.longs, j)
@@ -210,6 +213,7 @@ func (l *loop) pass() {
 // is held before and after, and released during the run.
 func (l *loop) turn() {
 	if l.round == 0 && (l.budget <= 0 || len(l.longs) == 0) {
+		l.linger()
 		l.round = len(l.steps)
 		l.budget = l.pace.allowance(l.session.options.Chunk, l.round > 0)
 	}
@@ -223,6 +227,22 @@ func (l *loop) turn() {
 		return
 	}
 	l.budget = 0
+}
+
+// linger lets those go on whose steps have just been run, for a small part of the time
+// that a run takes: most of them are back at once, and without it two halves of them
+// would for ever take turns in runs of half the size. mu is released meanwhile.
+func (l *loop) linger() {
+	if l.absent <= 0 || len(l.steps) == 0 {
+		return
+	}
+	start, patience := time.Now(), l.pace.patience()
+	for l.absent > 0 && time.Since(start) < patience {
+		l.mu.Unlock()
+		runtime.Gosched()
+		l.mu.Lock()
+	}
+	l.absent = 0
 }
 
 // runSteps runs the first step and those that can be run with it.
@@ -243,6 +263,7 @@ func (l *loop) runSteps() {
 	for i, j := range b.jobs {
 		l.finish(j, b.errs[i])
 	}
+	l.absent = len(b.jobs)
 	clear(b.jobs)
 }
 
@@ -253,7 +274,7 @@ func (l *loop) runLong() {
 	l.longs = slices.Delete(l.longs, 0, 1)
 	err, more, tokens := j.ctx.Err(), false, 0
 	if err == nil {
-		l.running = j
+		l.running, l.absent = j, 0
 		limit := l.pace.limit
 		l.mu.Unlock()
 		start := time.Now()

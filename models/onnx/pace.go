@@ -12,6 +12,10 @@ const leastPiece = 16
 // mostGap bounds the rows between two steps that are run for nothing.
 const mostGap = 8
 
+// patienceShare is how large a part of a run's time its leader may wait for those whose
+// steps were in the run before.
+const patienceShare = 0.05
+
 // learning is the weight of a new time among those before it.
 const learning = 0.1
 
@@ -74,4 +78,9 @@ func (p *pace) gap() int {
 		return mostGap
 	}
 	return int(min(mostGap, max(0, (p.one-row)/row)))
+}
+
+// patience is how long to wait for steps that are about to come.
+func (p *pace) patience() time.Duration {
+	return time.Duration(patienceShare * max(p.one, p.many) * float64(time.Second))
 }

@@ -39,7 +39,10 @@ type Options struct {
 	// own, prompts included.
 	ExactShapes bool
 
-	pretend bool // treat the host's memory as a GPU's, for tests
+	// For tests.
+	pretend   bool   // treat the host's memory as a GPU's
+	optimized string // file that the graph is written to as it is run; empty: none
+	profile   string // how the files begin that tell of each operator's runs; empty: none
 }
 
 // defaultChunk is Options.Chunk where rows are not too wide for it.
@@ -125,6 +128,7 @@ func OpenSession(env *Environment, src Source, o Options) (*Session, error) {
 		return nil, errors.Join(err, s.release())
 	}
 	s.loop = startLoop(s)
+	s.loop.pace.fixed = s.roundsByShape()
 	if err := s.probe(src); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

@@ -116,11 +116,17 @@ func (s *Session) tryTogether(ctx context.Context) (good bool, err error) {
 	if farthestRow(alone, whole) > most || farthestRow(together, alone) > most {
 		return false, nil
 	}
-	if s.onDevice() || s.file.quantised() || s.file.halfArithmetic() || s.file.roundsByRun() {
+	if s.roundsByShape() {
 		return true, nil
 	}
 	d := compare("", together, alone)
 	return d.Identical == d.Rows, nil
+}
+
+// roundsByShape says whether a row is expected to depend, in its last bits or more, on
+// how many others are in its run.
+func (s *Session) roundsByShape() bool {
+	return s.onDevice() || s.file.quantised() || s.file.halfArithmetic() || s.file.roundsByRun()
 }
 
 // text is the beginning of one of the texts that are tried together. They share no
