@@ -43,6 +43,12 @@ func (r *Report) Note(format string, args ...any) {
 	r.Notes = append(r.Notes, note)
 }
 
+// How answers end, as [Cell] says it.
+const (
+	Natural = "natural" // by themselves
+	Fixed   = "fixed"   // at so many tokens, and not before
+)
+
 // Cell is the speed of one way to ask one base, against the base alone.
 type Cell struct {
 	Base     string `json:"base"`     // in-process, graft, llama-server, simulated, or a server's URL
@@ -53,7 +59,7 @@ type Cell struct {
 	Strength    float64 `json:"strength"`
 	Concurrency int     `json:"concurrency"`   // clients, each asking one question after the other
 	Prompt      float64 `json:"prompt_tokens"` // mean over the questions
-	Answer      string  `json:"answer"`        // fixed: of so many tokens; natural: until it ends
+	Answer      string  `json:"answer"`        // natural or fixed
 	// Lowered is the agreement that the drafter was artificially lowered to; 0 if it was not.
 	Lowered float64 `json:"lowered_agreement"`
 
@@ -64,14 +70,15 @@ type Cell struct {
 	RatioHigh            float64 `json:"ratio_high"`
 	Rounds               int     `json:"rounds"`
 
-	Answers   int     `json:"answers"`
-	Tokens    int     `json:"tokens"`
-	Seconds   float64 `json:"seconds"` // that the proxied answers took
-	Errors    int     `json:"errors"`
-	Agreement float64 `json:"agreement"` // agreed ÷ drafted tokens; 0 if nothing was drafted
-	Drafted   int     `json:"drafted_tokens"`
-	Agreed    int     `json:"agreed_tokens"`
-	BaseCalls int     `json:"base_calls"`
+	Answers      int     `json:"answers"`
+	AnswerTokens float64 `json:"answer_tokens"` // mean over the answers
+	Tokens       int     `json:"tokens"`
+	Seconds      float64 `json:"seconds"` // that the proxied answers took
+	Errors       int     `json:"errors"`
+	Agreement    float64 `json:"agreement"` // agreed ÷ drafted tokens; 0 if nothing was drafted
+	Drafted      int     `json:"drafted_tokens"`
+	Agreed       int     `json:"agreed_tokens"`
+	BaseCalls    int     `json:"base_calls"`
 
 	Latency      Latency `json:"latency"`
 	PlainLatency Latency `json:"plain_latency"`

@@ -217,19 +217,21 @@ func (s *speed) round(ctx context.Context, gateway Target, g Group, round int) (
 // the gateway's to say, the plain base is last.
 func turns(arms, round int, plainLast bool) []int {
 	var order []int
-	if plainLast {
-		for i := range arms {
-			order = append(order, i)
-		}
-		return append(order, -1)
+	for i := range arms {
+		order = append(order, i)
 	}
-	for i := range arms + 1 {
-		order = append(order, (i+round)%(arms+1)-1)
+	if !plainLast {
+		order = append(order, -1)
 	}
+	n := len(order)
+	turned := slices.Concat(order[round%n:], order[:round%n])
 	if round%2 == 1 {
-		slices.Reverse(order)
+		slices.Reverse(turned)
 	}
-	return order
+	if plainLast {
+		turned = append(turned, -1)
+	}
+	return turned
 }
 
 // tally is what one side's turns came to.
@@ -323,14 +325,14 @@ func (s *speed) cell(g Group, arm Arm, mine, plain *tally) Cell {
 	c := Cell{
 		Base: s.subject.Base, Checking: s.subject.Checking,
 		Drafter: string(arm.Drafter), Temperature: g.Temperature, Strength: arm.Strength, Concurrency: g.Concurrency,
-		Prompt: quotient(float64(mine.prompts), float64(mine.answers)), Answer: "fixed", Lowered: g.Lowered,
+		Prompt: quotient(float64(mine.prompts), float64(mine.answers)), Answer: Fixed, Lowered: g.Lowered,
 		TokensPerSecond: rate(mine.tokens, mine.seconds()), PlainTokensPerSecond: rate(plain.tokens, plain.seconds()), Rounds: len(mine.rounds),
-		Answers: mine.answers, Tokens: mine.tokens, Seconds: mine.seconds(), Errors: mine.errors + plain.errors,
+		Answers: mine.answers, AnswerTokens: quotient(float64(mine.tokens), float64(mine.answers)), Tokens: mine.tokens, Seconds: mine.seconds(), Errors: mine.errors + plain.errors,
 		Agreement: quotient(float64(mine.agreed), float64(mine.drafted)), Drafted: mine.drafted, Agreed: mine.agreed, BaseCalls: mine.baseCall,
 		Latency: mine.latency(), PlainLatency: plain.latency(),
 	}
 	if g.natural() {
-		c.Answer = "natural"
+		c.Answer = Natural
 	}
 	c.Ratio = quotient(c.TokensPerSecond, c.PlainTokensPerSecond)
 	for i, p := range mine.rounds {

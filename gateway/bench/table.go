@@ -108,12 +108,12 @@ func (t *tables) base(cells []Cell) {
 			errors = strconv.Itoa(c.Errors)
 		}
 		rows = append(rows, table.Row{
-			drafter, c.Answer, c.Strength, c.Temperature, c.Concurrency, fmt.Sprintf("%.0f", c.Prompt),
+			drafter, c.Answer, c.Strength, c.Temperature, c.Concurrency, fmt.Sprintf("%.0f", c.Prompt), fmt.Sprintf("%.0f", c.AnswerTokens),
 			number(c.PlainTokensPerSecond), number(c.TokensPerSecond), fmt.Sprintf("%.2f", c.Ratio), fmt.Sprintf("%.2f–%.2f", c.RatioLow, c.RatioHigh),
 			agreed, milliseconds(c.Latency.FirstTokenP50), milliseconds(c.Latency.TokenP50), milliseconds(c.Latency.GapP95), errors,
 		})
 	}
-	t.table(2, table.Row{"drafter", "answer", "strength", "temp.", "clients", "prompt", "plain/s", "tokens/s", "ratio", "rounds", "agreed", "first ms", "ms/token", "gap p95", "errors"}, rows)
+	t.table(2, table.Row{"drafter", "length", "strength", "temp.", "clients", "prompt", "answer", "plain/s", "tokens/s", "ratio", "rounds", "agreed", "first ms", "ms/token", "gap p95", "errors"}, rows)
 }
 
 func (t *tables) firstTokens(all []FirstToken) {

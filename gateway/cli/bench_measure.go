@@ -211,7 +211,9 @@ func (b *benchMeasure) started(s stand, questions []string) []bench.Section {
 		}, questions, within(22)),
 		bench.Speed("in-process", "an embedded base in the same process", []bench.Subject{{
 			Base: "in-process", Checking: "in process", Groups: bench.Groups(bench.InProcess, b.Quick),
-			Start: func(ctx context.Context, lowered float64) (bench.Stand, error) { return s.inProcess(ctx, lower(lowered)) },
+			Start: func(ctx context.Context, lowered float64) (bench.Stand, error) {
+				return s.inProcess(ctx, lower(lowered))
+			},
 		}}, questions, within(4)),
 		bench.Speed("server", "the embedded base behind a real server", b.servers(s), questions, within(6)),
 		bench.FirstTokens(prefixes, questions),
@@ -233,7 +235,9 @@ func (b *benchMeasure) servers(s stand) []bench.Subject {
 	groups := bench.Groups(bench.Server, b.Quick)
 	subjects := []bench.Subject{{
 		Base: "graft", Checking: "list of prefixes", Groups: groups,
-		Start: func(ctx context.Context, lowered float64) (bench.Stand, error) { return s.behindGraft(ctx, lower(lowered)) },
+		Start: func(ctx context.Context, lowered float64) (bench.Stand, error) {
+			return s.behindGraft(ctx, lower(lowered))
+		},
 	}}
 	if found, ok := findLlamaServer(onnx.Roots()); ok {
 		subjects = append(subjects, bench.Subject{
