@@ -15,13 +15,12 @@ type block [blockSize]float64
 func blocks(n int) int { return (n + blockSize - 1) / blockSize }
 
 // mixBlocks writes the greatest score w·b + (tuned·t − untuned·u) of each block to
-// maxima, which has one place for every blockSize entries of b. It writes NaN for
-// blocks that need the closer look of [Mixer.mix]: those with a NaN, with an infinity
-// in u, or with an infinite best. It returns the greatest b above best and its block,
-// best and −1 if there is none.
+// maxima, which has one place for every blockSize entries of b. Blocks with a NaN or
+// with an infinity in u, which [Mixer.fill] must look at, get NaN. It returns the
+// greatest b above best and its block, best and −1 if there is none.
 //
 // Products are converted so that no processor fuses them with the sum: an id's score
-// has the same bits here, in Mixer.mix and on every machine.
+// has the same bits here, in Mixer.fill and on every machine.
 func mixBlocks[F float32 | float64](b []F, t, u []float32, w float64, pair Weights, maxima []float64, best F) (F, int) {
 	at := -1
 	for k := range maxima {
@@ -46,11 +45,24 @@ func mixBlocks[F float32 | float64](b []F, t, u []float32, w float64, pair Weigh
 			least, other = min(least, s0), min(other, s1)
 		}
 		maxima[k] = -min(least, other)
-		if doubt-doubt != 0 || math.IsInf(maxima[k], 1) {
+		if doubt-doubt != 0 {
 			maxima[k] = math.NaN()
 		}
 	}
 	return best, at
+}
+
+// plainFillBlock writes the scores w·b + (tuned·t − untuned·u) of a block to x. It
+// returns false where mixBlocks would find doubt: x is to be made otherwise then.
+func plainFillBlock(x *block, b, t, u *[blockSize]float32, w float64, pair Weights) bool {
+	doubt, sound := 0.0, true
+	for i := range x {
+		v := float64(u[i])
+		doubt += v
+		x[i] = float64(w*float64(b[i])) + (float64(pair.Tuned*float64(t[i])) - float64(pair.Untuned*v))
+		sound = sound && x[i] == x[i]
+	}
+	return sound && doubt-doubt == 0
 }
 
 // greatest returns the place of the largest value, the lowest among equals, and the

@@ -118,7 +118,7 @@ func (m *Mixer) mixAll() error {
 	m.least = best + math.Log(m.mix.Plausibility) // −∞ for none
 	var b block
 	for k, greatest := range m.maxima {
-		if math.IsNaN(greatest) {
+		if !(greatest <= math.MaxFloat64) {
 			if !m.fill(k, &b) {
 				return m.blame()
 			}
@@ -138,7 +138,7 @@ func (m *Mixer) mixAll() error {
 	return nil
 }
 
-// sweep reads all rows once. It leaves NaN in maxima for blocks that fill must mix, and
+// sweep reads all rows once. It leaves NaN or +∞ in maxima for blocks that fill must mix, and
 // returns the base's greatest score and its block.
 func (m *Mixer) sweep() (best float64, at int) {
 	best = math.Inf(-1)
@@ -175,7 +175,7 @@ func (m *Mixer) mixRun(from, to int, best float64) (float64, int) {
 	} else {
 		var b float32
 		// A score of a float32 row, so nothing is lost.
-		b, at = mixBlocks(m.rows.Base.Scores[low:high], t, u, m.mix.Base, weights, maxima, float32(best))
+		b, at = mixBlocksDense(m.rows.Base.Scores[low:high], t, u, m.mix.Base, weights, maxima, float32(best))
 		best = float64(b)
 	}
 	if at >= 0 {
@@ -208,6 +208,13 @@ func (m *Mixer) fillBase(k int, b *block) {
 // fill writes the mixed scores of block k. It returns false if one of the rows has NaN
 // or +∞ there.
 func (m *Mixer) fill(k int, b *block) bool {
+	if m.swift && !m.combined.Truncated && !m.close[k] {
+		low, pair := k*blockSize, m.rows.Pairs[m.lead]
+		base, t, u := (*[blockSize]float32)(m.rows.Base.Scores[low:]), (*[blockSize]float32)(pair.Tuned.Scores[low:]), (*[blockSize]float32)(pair.Untuned.Scores[low:])
+		if fillBlock(b, base, t, u, m.mix.Base, m.mix.Pairs[m.lead]) {
+			return true
+		}
+	}
 	m.fillBase(k, b)
 	var base block
 	if m.mix.Plausibility > 0 {
