@@ -4,7 +4,7 @@
 #	CONFIG, LISTEN, ARGS   what `make run` gives to graft serve
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help build run tools onnxruntime deps test lint bench e2e-engines tables soak fuzz clean clean-all
+.PHONY: help build run tools onnxruntime deps test lint bench e2e-engines tables gpu-check soak fuzz clean clean-all
 
 ORT    ?= cpu
 CONFIG ?=
@@ -70,6 +70,13 @@ e2e-engines: build ## the embedded base behind real vLLM and llama-server (QUEST
 tables: build ## truncated rows by size over 300 questions, and what a token costs by size
 	GRAFT_QUESTIONS=300 go test ./e2e -count 1 -v -timeout 60m -run TestTruncatedRows
 	go test ./e2e -run '^$$' -bench TokensByRowSize
+
+# Nothing of it runs without a GPU; `make test` tries the same check on the CPU.
+gpu-check: tools ## compare an NVIDIA GPU with the CPU and time it (GRAFT_GPU_MODEL=FILE adds a model)
+	@nvidia-smi -L 2>/dev/null | grep -q GPU || { echo "there is no GPU to check: nvidia-smi is missing or lists no card; an NVIDIA card and its driver are needed" >&2; exit 1; }
+	@$(MAKE) --no-print-directory onnxruntime ORT=cuda
+	GRAFT_GPU=1 GRAFT_ORT_LIBRARY=$$(ls $(CURDIR)/.cache/onnxruntime/$(ORT_VERSION)/cuda/libonnxruntime.so.*) \
+		go test ./models/onnx -count 1 -v -timeout 60m -run '^TestGPU$$'
 
 soak: build ## 64 streams at once for SOAK=60s, and what they leave behind
 	GRAFT_SOAK=$(SOAK) go test ./e2e -count 1 -v -timeout 60m -run TestManyStreams

@@ -43,6 +43,11 @@
 // run may be collected while the binding still points to it, with wrong rows as
 // the only sign of it.
 //
+// On a GPU keys, values and scores stay in its memory: ids, positions and masks go up,
+// the rows that are asked for come down, and Environment.Traffic counts all of it. Only
+// Export and Import carry keys and values. Products of float32 are not rounded to TF32.
+// A pretended device in tests takes the same way without a GPU.
+//
 // One goroutine per session calls ONNX Runtime, and takes what waits in turn,
 // one chunk of a long prompt at a time, so that a long prompt delays the steps
 // of others by one chunk at most.

@@ -44,6 +44,10 @@ func (f *file) explain(err error, version string) error {
 // explainLoading is explain for an error of loading: a message that tells nothing comes
 // from a file that is not as its exporter meant it.
 func (f *file) explainLoading(err error, version string) error {
+	var provider *ProviderError
+	if errors.As(err, &provider) {
+		return provider
+	}
 	explained := f.explain(err, version)
 	if text := brief(reason(err)); explained.Error() == text {
 		return fmt.Errorf("ONNX Runtime %s does not accept it: it is damaged, or its exporter wrote it wrongly: fetch or export it again (it says: %s)", version, text)

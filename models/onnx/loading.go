@@ -31,6 +31,9 @@ func openGraph(env *Environment, src Source, o Options, f *file) (*graph, error)
 			err = errors.Join(err, g.close())
 		}
 		note := reason(err)
+		if missing := new(ProviderError); errors.As(err, &missing) {
+			note = missing.Why
+		}
 		if g, err = l.on(CPU); err == nil {
 			g.note = note
 		}
@@ -124,6 +127,16 @@ func (l *loading) with(provider Provider, r restraint) (*graph, error) {
 	if l.data != nil && l.src.Path != "" {
 		// External data lies beside the file that the bytes are a copy of.
 		if err := options.AddSessionConfigEntry("session.model_external_initializers_file_folder_path", filepath.Dir(l.src.Path)); err != nil {
+			return nil, err
+		}
+	}
+	if l.options.optimized != "" {
+		if err := options.SetOptimizedModelFilePath(l.options.optimized); err != nil {
+			return nil, err
+		}
+	}
+	if l.options.profile != "" {
+		if err := options.EnableProfiling(l.options.profile); err != nil {
 			return nil, err
 		}
 	}

@@ -24,6 +24,17 @@ const (
 	CPU      Provider = "cpu"
 )
 
+// ProviderError says that a provider that was asked for is not to be had here; it is
+// nothing about the model.
+type ProviderError struct {
+	Provider Provider
+	Why      string
+}
+
+func (e *ProviderError) Error() string {
+	return fmt.Sprintf("%s cannot be used: %s; with provider auto or cpu the model runs on the CPU", e.Provider, e.Why)
+}
+
 // graph is a loaded model and the shim's side of it.
 type graph struct {
 	session  *ort.DynamicAdvancedSession
@@ -80,22 +91,34 @@ func (e *Environment) onGPU(options *ort.SessionOptions, provider Provider, devi
 	return func() error {
 		name := map[Provider]string{CUDA: "CUDAExecutionProvider", TensorRT: "TensorrtExecutionProvider"}[provider]
 		if !slices.Contains(e.providers, name) {
-			return fmt.Errorf("%s was built without %s: run `make build ORT=cuda`", e.library, name)
+			return &ProviderError{provider, fmt.Sprintf("%s was built without %s: run `make build ORT=cuda`", e.library, name)}
 		}
 		return keepSignals(func() error {
 			missing := preloadCUDA(filepath.Dir(e.library))
 			if provider == TensorRT {
 				if err := appendTensorRT(options, device); err != nil {
-					return errors.Join(fmt.Errorf("TensorRT does not load: %s", reason(err)), missing)
+					return unavailable(provider, "TensorRT", err, missing)
 				}
 			}
 			// TensorRT leaves to CUDA what it cannot compute.
 			if err := appendCUDA(options, device); err != nil {
-				return errors.Join(fmt.Errorf("CUDA does not load: %s", reason(err)), missing)
+				return unavailable(provider, "CUDA", err, missing)
 			}
 			return create()
 		})
 	}
+}
+
+// unavailable says why what a provider needs does not load, and what is missing beside it.
+func unavailable(provider Provider, what string, err, missing error) error {
+	why := what + " does not load: " + reason(err)
+	if strings.Contains(why, "CUDA failure 35") || strings.Contains(why, "CUDA failure 100") {
+		why += " (there is no NVIDIA card, or its driver is not installed or older than this CUDA: nvidia-smi tells)"
+	}
+	if missing != nil {
+		why += "; " + strings.ReplaceAll(missing.Error(), "\n", "; ")
+	}
+	return &ProviderError{provider, why}
 }
 
 func appendCUDA(options *ort.SessionOptions, device int) error {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"unsafe"
 
 	"github.com/graft-gateway/graft/eft"
 )
@@ -55,6 +56,8 @@ func TestAutoFallsBackAndSaysWhy(t *testing.T) {
 			if s, err := OpenSession(testEnv, model("gqa"), Options{Provider: p, Context: 128}); err == nil {
 				t.Errorf("%s was asked for and is not there, but the session opened on %s", p, s.Provider())
 				s.Close()
+			} else if missing := new(ProviderError); !errors.As(err, &missing) || missing.Provider != p || strings.Contains(err.Error(), "damaged") {
+				t.Errorf("%s: %v", p, err)
 			}
 		}
 	}
@@ -175,6 +178,38 @@ func TestSignalHandlersArePutBack(t *testing.T) {
 		t.Errorf("%v, ignored %v, before %v", err, ignored(), want)
 	}
 	signal.Reset(syscall.SIGUSR2)
+}
+
+// Go's handlers run on a stack of their own (SA_ONSTACK). CUDA puts in some without: code
+// of C on a small stack then crashes at Ctrl-C. The kernel tells what is in place.
+func TestHandlersGetTheirStackBack(t *testing.T) {
+	const onStack, number = 0x08000000, uintptr(syscall.SIGUSR1)
+	type action struct { // of the kernel, on amd64 and arm64
+		handler         uintptr
+		flags, restorer uintptr
+		mask            uint64
+	}
+	call := func(set, get *action) {
+		if _, _, err := syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, number, uintptr(unsafe.Pointer(set)), uintptr(unsafe.Pointer(get)), 8, 0, 0); err != 0 {
+			t.Fatal(err)
+		}
+	}
+	var before, within, after action
+	call(nil, &before)
+	if before.flags&onStack == 0 {
+		t.Fatalf("Go's own handler is %+v", before)
+	}
+	err := keepSignals(func() error {
+		changed := before
+		changed.flags &^= onStack
+		call(&changed, nil)
+		call(nil, &within)
+		return nil
+	})
+	call(nil, &after)
+	if err != nil || within.flags&onStack != 0 || after.flags&onStack == 0 || after.handler != before.handler {
+		t.Errorf("%v: before %+v, within %+v, after %+v", err, before, within, after)
+	}
 }
 
 func TestReasonsAreShort(t *testing.T) {
