@@ -20,8 +20,10 @@ import (
 type Mixer struct {
 	vocabulary *Vocabulary
 	mix        Mix
-	swift      bool   // mixBlocks can mix: one pair has weight, and nothing is masked
-	lead       int    // that pair
+	swift      bool // mixBlocks can mix: one pair has weight, with both its models
+	lead       int  // that pair
+	weights    Weights
+	plain      bool   // no pair has weight
 	close      []bool // blocks that mixBlocks cannot do: with ids that have no token
 
 	rows     Rows
@@ -49,9 +51,10 @@ func NewMixer(v *Vocabulary, mix Mix) *Mixer {
 		}
 	}
 	if active == 1 {
-		w := mix.Pairs[m.lead]
-		m.swift = w.Tuned > 0 && w.Untuned != 0 && mix.Plausibility == 0
+		m.weights = mix.Pairs[m.lead]
+		m.swift = m.weights.Tuned > 0 && m.weights.Untuned != 0
 	}
+	m.plain = active == 0
 	for id, piece := range v.pieces {
 		if piece == nil {
 			m.close[id/blockSize] = true
@@ -118,7 +121,13 @@ func (m *Mixer) mixAll() error {
 	m.least = best + math.Log(m.mix.Plausibility) // −∞ for none
 	var b block
 	for k, greatest := range m.maxima {
-		if !(greatest <= math.MaxFloat64) {
+		doubt := !(greatest <= math.MaxFloat64)
+		if !doubt && m.mix.Plausibility > 0 {
+			if doubt = m.plausible(k); !doubt {
+				m.maxima[k] = math.Inf(-1)
+			}
+		}
+		if doubt {
 			if !m.fill(k, &b) {
 				return m.blame()
 			}
@@ -138,13 +147,26 @@ func (m *Mixer) mixAll() error {
 	return nil
 }
 
+// plausible says whether block k has an id that the plausibility mask leaves.
+func (m *Mixer) plausible(k int) bool {
+	var b block
+	m.fillBase(k, &b)
+	for _, s := range b {
+		if s >= m.least {
+			return true
+		}
+	}
+	return false
+}
+
 // sweep reads all rows once. It leaves NaN or +∞ in maxima for blocks that fill must mix, and
 // returns the base's greatest score and its block.
 func (m *Mixer) sweep() (best float64, at int) {
 	best = math.Inf(-1)
+	swift := m.swift || m.plain && !m.combined.Truncated
 	for k := 0; k < len(m.maxima); {
 		end := k
-		for m.swift && end < len(m.maxima) && !m.close[end] {
+		for swift && end < len(m.maxima) && !m.close[end] {
 			end++
 		}
 		if end > k {
@@ -167,21 +189,31 @@ func (m *Mixer) sweep() (best float64, at int) {
 
 // mixRun is mixBlocks for the blocks [from, to).
 func (m *Mixer) mixRun(from, to int, best float64) (float64, int) {
-	pair, low, high := m.rows.Pairs[m.lead], from*blockSize, to*blockSize
-	t, u, weights, maxima := pair.Tuned.Scores[low:high], pair.Untuned.Scores[low:high], m.mix.Pairs[m.lead], m.maxima[from:to]
+	t, u := m.pairScores()
+	low, high, maxima := from*blockSize, to*blockSize, m.maxima[from:to]
+	t, u = t[low:high], u[low:high]
 	at := 0
 	if m.combined.Truncated {
-		best, at = mixBlocks(m.base[low:high], t, u, m.mix.Base, weights, maxima, best)
+		best, at = mixBlocks(m.base[low:high], t, u, m.mix.Base, m.weights, maxima, best)
 	} else {
 		var b float32
 		// A score of a float32 row, so nothing is lost.
-		b, at = mixBlocksDense(m.rows.Base.Scores[low:high], t, u, m.mix.Base, weights, maxima, float32(best))
+		b, at = mixBlocksDense(m.rows.Base.Scores[low:high], t, u, m.mix.Base, m.weights, maxima, float32(best))
 		best = float64(b)
 	}
 	if at >= 0 {
 		at += from
 	}
 	return best, at
+}
+
+// pairScores returns what mixBlocks adds with m.weights: the pair's scores or, for the
+// base alone, scores that count for nothing.
+func (m *Mixer) pairScores() (tuned, untuned []float32) {
+	if m.plain {
+		return m.rows.Base.Scores, m.rows.Base.Scores
+	}
+	return m.rows.Pairs[m.lead].Tuned.Scores, m.rows.Pairs[m.lead].Untuned.Scores
 }
 
 // fillBase writes the base's scores of block k.
@@ -208,10 +240,11 @@ func (m *Mixer) fillBase(k int, b *block) {
 // fill writes the mixed scores of block k. It returns false if one of the rows has NaN
 // or +∞ there.
 func (m *Mixer) fill(k int, b *block) bool {
-	if m.swift && !m.combined.Truncated && !m.close[k] {
-		low, pair := k*blockSize, m.rows.Pairs[m.lead]
-		base, t, u := (*[blockSize]float32)(m.rows.Base.Scores[low:]), (*[blockSize]float32)(pair.Tuned.Scores[low:]), (*[blockSize]float32)(pair.Untuned.Scores[low:])
-		if fillBlock(b, base, t, u, m.mix.Base, m.mix.Pairs[m.lead]) {
+	if (m.swift || m.plain) && m.mix.Plausibility == 0 && !m.combined.Truncated && !m.close[k] {
+		low := k * blockSize
+		t, u := m.pairScores()
+		base, tuned, untuned := (*[blockSize]float32)(m.rows.Base.Scores[low:]), (*[blockSize]float32)(t[low:]), (*[blockSize]float32)(u[low:])
+		if fillBlock(b, base, tuned, untuned, m.mix.Base, m.weights) {
 			return true
 		}
 	}
