@@ -49,9 +49,37 @@ type breaker struct {
 // DialHook changes nothing.
 func (b *breaker) DialHook(next redis.DialHook) redis.DialHook { return next }
 
-// ProcessPipelineHook changes nothing.
+// ProcessPipelineHook guards the cache's pipelines, which are all of reads. A pipeline
+// that lasted too long counts as one read that failed.
 func (b *breaker) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
+	return func(ctx context.Context, commands []redis.Cmder) error {
+		if !isRead(commands[0]) {
+			return next(ctx, commands)
+		}
+		if b.isOpen() {
+			for _, command := range commands {
+				command.SetErr(errOpen)
+			}
+			return errOpen
+		}
+		err := next(ctx, commands)
+		if errors.Is(ctx.Err(), context.Canceled) {
+			return err
+		}
+		var fault error
+		for _, command := range commands {
+			if !answered(command.Err()) {
+				fault = command.Err()
+			}
+		}
+		b.report(fault, true)
+		return err
+	}
+}
+
+// isRead says whether a command is one of the cache's own reads.
+func isRead(command redis.Cmder) bool {
+	return command.Name() == "get" || command.Name() == "exists"
 }
 
 // ProcessHook guards what the cache sends, and lets the client's own commands pass.

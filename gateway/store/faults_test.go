@@ -157,7 +157,7 @@ func TestAPoisonedValueIsAMiss(t *testing.T) {
 		"longer":               good + "x",
 		"no seal":              "x",
 		"empty":                "",
-		"another version":      "\x02" + good[1:],
+		"another version":      "\x01" + good[1:],
 		"only a seal":          good[:sealSize],
 		"larger than any room": strings.Repeat("x", MaxRedisValue+sealSize+10),
 	} {

@@ -111,8 +111,7 @@ func (r *remote) get(ctx context.Context, key Key, dst []byte) ([]byte, bool) {
 	}
 	value, ok := r.sealer.open(key, sealed)
 	if !ok {
-		r.forged.Add(1)
-		r.complain("read", errors.New("a value is not sealed with this gateway's secret: it is ignored"))
+		r.forge()
 		return dst, false
 	}
 	r.hits.Add(1)
@@ -148,7 +147,12 @@ func (r *remote) write(ctx context.Context, w pending) error {
 	if !r.knock(ctx) {
 		return errOpen
 	}
-	sealed := r.sealer.seal(make([]byte, 0, sealSize+len(w.value)), w.key, w.value)
+	buffer := r.buffers.Get().(*[]byte)
+	defer r.buffers.Put(buffer)
+	if size := sealSize + len(w.value); len(*buffer) < size {
+		*buffer = make([]byte, size)
+	}
+	sealed := r.sealer.seal((*buffer)[:0], w.key, w.value)
 	ctx, cancel := context.WithTimeout(ctx, writeTime)
 	defer cancel()
 	err := r.client.Set(ctx, r.name(w.key), sealed, w.ttl).Err()

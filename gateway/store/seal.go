@@ -1,10 +1,10 @@
 package store
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"hash"
+	"crypto/subtle"
 	"sync"
+
+	"github.com/zeebo/blake3"
 )
 
 // Key names a value. Keys are hashes: callers make them so that equal keys have equal
@@ -12,32 +12,39 @@ import (
 type Key = [32]byte
 
 const (
-	sealVersion = 1
+	sealVersion = 2
+	macSize     = 32
 	// sealSize is what a seal adds in front of a value: the version and the MAC.
-	sealSize = 1 + sha256.Size
+	sealSize = 1 + macSize
 )
 
-// sealer ties values to their keys: version ‖ HMAC-SHA256(secret, version ‖ key ‖
-// value) ‖ value. Key and version have fixed lengths, so the MAC's input is
-// unambiguous. It is safe for concurrent use.
+// sealer ties values to their keys: version ‖ MAC(secret, version ‖ key ‖ value) ‖
+// value. The MAC is keyed BLAKE3, which takes half as long as HMAC-SHA256 for a value
+// of megabytes. Key and version have fixed lengths, so its input is unambiguous. It is
+// safe for concurrent use.
 type sealer struct {
 	macs sync.Pool
 }
 
 // newSealer derives its own key, so that the caller may use the secret elsewhere.
 func newSealer(secret []byte) *sealer {
-	derive := hmac.New(sha256.New, secret)
-	derive.Write([]byte("graft store seal"))
-	key := derive.Sum(nil)
+	var key [macSize]byte
+	blake3.DeriveKey("graft store seal 2", secret, key[:])
 	s := &sealer{}
-	s.macs.New = func() any { return &sealState{mac: hmac.New(sha256.New, key)} }
+	s.macs.New = func() any {
+		mac, err := blake3.NewKeyed(key[:])
+		if err != nil {
+			panic("a key of 32 bytes is refused: " + err.Error())
+		}
+		return &sealState{mac: mac}
+	}
 	return s
 }
 
 // sealState is a MAC and the scratch that keeps sums off the heap.
 type sealState struct {
-	mac hash.Hash
-	sum [sha256.Size]byte
+	mac *blake3.Hasher
+	sum [macSize]byte
 	key Key
 }
 
@@ -69,7 +76,7 @@ func (s *sealer) open(key Key, sealed []byte) ([]byte, bool) {
 	state := s.macs.Get().(*sealState)
 	defer s.macs.Put(state)
 	value := sealed[sealSize:]
-	if !hmac.Equal(s.sum(state, key, value), sealed[1:sealSize]) {
+	if subtle.ConstantTimeCompare(s.sum(state, key, value), sealed[1:sealSize]) != 1 {
 		return nil, false
 	}
 	return value, true

@@ -1,0 +1,221 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	// chunkBytes is about how much one round trip brings of large values: what a
+	// deadline ends is lost, and so is what had come by then.
+	chunkBytes = 5 << 18
+	// probeShare is how much of the deadline the question which values there are may
+	// take, in percent: one answer that is late and one value that is late are within
+	// twice the deadline.
+	probeShare = 60
+)
+
+// Blocks keeps large values, apart from those of a [Cache]: a few of them would push
+// thousands of small ones out, and a Redis that is too slow for megabytes may do well
+// for kilobytes. Its two tiers are asked one by one.
+type Blocks struct {
+	memory *memory // nil where it is off
+	remote *remote
+}
+
+// OpenBlocks opens both tiers; it connects to nothing yet. With neither it is of no use
+// and of no harm.
+func OpenBlocks(o Options) (*Blocks, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	c, err := Open(o)
+	if err != nil {
+		return nil, err
+	}
+	return &Blocks{c.memory, c.remote}, nil
+}
+
+// Memory is the tier in this process, nil where it is off.
+func (b *Blocks) Memory() *BlockMemory {
+	if b.memory == nil {
+		return nil
+	}
+	return &BlockMemory{b.memory}
+}
+
+// Redis is the tier that replicas share, nil where it is off.
+func (b *Blocks) Redis() *BlockRedis {
+	if b.remote == nil {
+		return nil
+	}
+	return &BlockRedis{b.remote}
+}
+
+// Check says what is wrong with Redis, as [Cache.Check] does.
+func (b *Blocks) Check(ctx context.Context) error {
+	return (&Cache{b.memory, b.remote}).Check(ctx)
+}
+
+// Stats returns the counts of both tiers.
+func (b *Blocks) Stats() Stats { return (&Cache{b.memory, b.remote}).Stats() }
+
+// Close sends what is queued, for a second at most, and ends all connections.
+func (b *Blocks) Close() error { return (&Cache{b.memory, b.remote}).Close() }
+
+// BlockMemory keeps values in this process. What it hands out is never changed and
+// stays for as long as somebody holds it, whatever the tier drops meanwhile.
+type BlockMemory struct{ memory *memory }
+
+// Get returns the value of key, which nobody may change.
+func (m *BlockMemory) Get(key [32]byte) ([]byte, bool) {
+	value, ok := m.memory.cache.GetIfPresent(key)
+	if ok {
+		m.memory.hits.Add(1)
+	} else {
+		m.memory.misses.Add(1)
+	}
+	return value, ok
+}
+
+// Set takes value over: nobody may change it any more.
+func (m *BlockMemory) Set(key [32]byte, value []byte) { m.memory.set(key, value) }
+
+// BlockRedis keeps values where all replicas find them.
+type BlockRedis struct{ remote *remote }
+
+// Has says how many of the first keys are there. An error says that Redis failed or is
+// too slow; n is then what is known nevertheless.
+func (b *BlockRedis) Has(ctx context.Context, keys [][32]byte) (n int, err error) {
+	r := b.remote
+	if err := r.ready(ctx); err != nil || len(keys) == 0 {
+		return 0, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.deadline*probeShare/100)
+	defer cancel()
+	began := time.Now()
+	pipeline := r.client.Pipeline()
+	answers := make([]*redis.IntCmd, len(keys))
+	for i, key := range keys {
+		answers[i] = pipeline.Exists(ctx, r.name(key))
+	}
+	_, _ = pipeline.Exec(ctx) // each command has its own error
+	r.reading.Add(int64(time.Since(began)))
+	for i, answer := range answers {
+		if err := answer.Err(); err != nil {
+			return i, r.fault(err)
+		}
+		if answer.Val() == 0 {
+			r.misses.Add(1)
+			return i, nil
+		}
+	}
+	return len(keys), nil
+}
+
+// Load returns the values of the first keys, each of size bytes, up to one that is not
+// there, is not sealed or does not come in time: every round trip has a deadline of its
+// own, and each brings twice as many as the one before if that was quick. An error is
+// as with Has, and what came before it counts.
+func (b *BlockRedis) Load(ctx context.Context, keys [][32]byte, size int) (values [][]byte, err error) {
+	r := b.remote
+	most := max(1, chunkBytes/(size+1))
+	for next := 1; len(keys) > 0; {
+		if err := r.ready(ctx); err != nil {
+			return values, err
+		}
+		n := min(next, len(keys))
+		began := time.Now()
+		got, err := r.chunk(ctx, keys[:n], size)
+		took := time.Since(began)
+		r.reading.Add(int64(took))
+		values = append(values, got...)
+		if err != nil || len(got) < n {
+			return values, err
+		}
+		keys = keys[n:]
+		if took < r.deadline/4 {
+			next = min(2*next, most)
+		}
+	}
+	return values, nil
+}
+
+// Set queues value, which nobody may change any more, and never waits.
+func (b *BlockRedis) Set(key [32]byte, value []byte, ttl time.Duration) {
+	b.remote.queue.add(pending{key, value, ttl})
+}
+
+// ready fails if there is no sense in asking.
+func (r *remote) ready(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if !r.known.Load() {
+		r.skipped.Add(1)
+		return errOpen
+	}
+	return nil
+}
+
+// chunk brings some values in one round trip, up to the first that is not as it should
+// be.
+func (r *remote) chunk(ctx context.Context, keys [][32]byte, size int) (values [][]byte, err error) {
+	ctx, cancel := context.WithTimeout(ctx, r.deadline)
+	defer cancel()
+	pipeline := r.client.Pipeline()
+	replies := make([]*redis.ZeroCopyStringCmd, len(keys))
+	buffers := make([][]byte, len(keys))
+	for i, key := range keys {
+		// Two bytes more than the value save the library a read.
+		buffers[i] = make([]byte, sealSize+size+2)
+		replies[i] = pipeline.GetToBuffer(ctx, r.name(key), buffers[i])
+	}
+	_, _ = pipeline.Exec(ctx) // each command has its own error
+	for i, reply := range replies {
+		n, err := reply.Result()
+		switch {
+		case errors.Is(err, redis.Nil):
+			r.misses.Add(1)
+			return values, nil
+		case tooSmall(err) || err == nil && n != sealSize+size:
+			r.forge()
+			return values, nil
+		case err != nil:
+			return values, r.fault(err)
+		}
+		value, ok := r.sealer.open(keys[i], buffers[i][:n])
+		if !ok {
+			r.forge()
+			return values, nil
+		}
+		r.hits.Add(1)
+		values = append(values, value)
+	}
+	return values, nil
+}
+
+// fault counts a read that failed. One that an open breaker held back in a cluster is a
+// hole and no fault: other servers may do well.
+func (r *remote) fault(err error) error {
+	if errors.Is(err, errOpen) {
+		r.skipped.Add(1)
+		if _, cluster := r.client.(*redis.ClusterClient); cluster {
+			return nil
+		}
+		return err
+	}
+	r.failures.Add(1)
+	r.complain("read", err)
+	return err
+}
+
+// forge counts a value that nobody with the secret has written.
+func (r *remote) forge() {
+	r.forged.Add(1)
+	r.complain("read", errors.New("a value is not sealed with this gateway's secret: it is ignored"))
+}
