@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"sync/atomic"
 
 	"github.com/graft-gateway/graft/eft"
 	"github.com/graft-gateway/graft/models/chattemplate"
 	"github.com/graft-gateway/graft/models/onnx"
+	"github.com/graft-gateway/graft/models/prefix"
 	"github.com/graft-gateway/graft/models/tokenizer"
 )
 
@@ -35,6 +37,8 @@ type Model struct {
 	template  *chattemplate.Template // nil if the folder has none
 	config    config
 	session   *onnx.Session
+	prompts   atomic.Pointer[prefix.Model] // nil before KeepPrompts is ready
+	keeping   keeping
 }
 
 // Load reads a folder and opens its graph. The model belongs to the caller, who
@@ -180,7 +184,13 @@ func (f Folder) templateSources() (chattemplate.Sources, error) {
 }
 
 // Close frees the session. Sequences must be closed before.
-func (m *Model) Close() error { return m.session.Close() }
+func (m *Model) Close() error {
+	m.keeping.end()
+	if prompts := m.prompts.Load(); prompts != nil {
+		prompts.Close()
+	}
+	return m.session.Close()
+}
 
 // Name is where the model came from.
 func (m *Model) Name() string { return m.name }

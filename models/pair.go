@@ -37,6 +37,11 @@ func (p *Pair) Open(tuned, untuned []eft.Token) *PairSequence {
 	return &PairSequence{tuned: p.tuned.Open(tuned), untuned: p.untuned.Open(untuned)}
 }
 
+// OpenFor is Open for a tenant, as [Model.OpenFor] is.
+func (p *Pair) OpenFor(tenant string, tuned, untuned []eft.Token) *PairSequence {
+	return &PairSequence{tuned: p.tuned.OpenFor(tenant, tuned), untuned: p.untuned.OpenFor(tenant, untuned)}
+}
+
 // PairSequence advances both models of a pair in step. One goroutine uses it at a
 // time.
 type PairSequence struct {

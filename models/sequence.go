@@ -1,6 +1,8 @@
 // One model's view of one text. Invariants:
 //
 //   - held are the tokens whose keys and values the native sequence has, in order;
+//   - kept is nil where prompts are not kept; else it closes the native sequence once it
+//     has it, and is told once that the prompt was computed;
 //   - rows of a call are the native sequence's and live until the next call;
 //   - the native sequence is opened by the first call and closed exactly once.
 
@@ -10,9 +12,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/graft-gateway/graft/eft"
 	"github.com/graft-gateway/graft/models/onnx"
+	"github.com/graft-gateway/graft/models/prefix"
 )
 
 // Sequence gives a model's rows along one text. One goroutine uses it at a time.
@@ -22,10 +26,23 @@ type Sequence struct {
 	native *onnx.Sequence
 	held   []eft.Token
 	wanted []eft.Token // scratch
+
+	kept     *prefix.Text
+	computed bool // the prompt; kept knows
 }
 
 // Open begins a text with prompt. The work is done by Rows.
 func (m *Model) Open(prompt []eft.Token) *Sequence { return &Sequence{model: m, prompt: prompt} }
+
+// OpenFor is Open for a tenant, whose prompts are kept if [Model.KeepPrompts] was called:
+// what is known of this one need not be computed. Tenants share nothing.
+func (m *Model) OpenFor(tenant string, prompt []eft.Token) *Sequence {
+	s := m.Open(prompt)
+	if prompts := m.prompts.Load(); prompts != nil {
+		s.kept = prompts.Open(tenant, prompt)
+	}
+	return s
+}
 
 // Rows returns len(path)+1 dense rows: the one that follows prompt and generated,
 // and the one behind each token of path. Only tokens that are not held already are
@@ -43,6 +60,9 @@ func (s *Sequence) Rows(ctx context.Context, generated, path []eft.Token) ([]eft
 			return nil, fmt.Errorf("model %s: %w", s.model.name, err)
 		}
 		s.native = native
+		if s.kept != nil {
+			s.held = append(s.held, s.prompt[:s.kept.Resume(ctx, native)]...)
+		}
 	}
 	keep := 0
 	for keep < min(len(s.held), first) && s.held[keep] == s.wanted[keep] {
@@ -52,11 +72,16 @@ func (s *Sequence) Rows(ctx context.Context, generated, path []eft.Token) ([]eft
 		return nil, fmt.Errorf("model %s: %w", s.model.name, err)
 	}
 	s.held = s.held[:keep]
+	began := time.Now()
 	rows, err := s.native.Extend(ctx, s.wanted[keep:], len(path)+1)
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", s.model.name, err)
 	}
 	s.held = append(s.held, s.wanted[keep:]...)
+	if s.kept != nil && !s.computed {
+		s.computed = true
+		s.kept.Computed(len(s.wanted)-keep, time.Since(began))
+	}
 	return rows, nil
 }
 
@@ -67,5 +92,8 @@ func (s *Sequence) Close() error {
 	}
 	native := s.native
 	s.native = nil
+	if s.kept != nil {
+		return s.kept.Close()
+	}
 	return native.Close()
 }

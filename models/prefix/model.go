@@ -1,0 +1,167 @@
+package prefix
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/graft-gateway/graft/eft"
+	"github.com/graft-gateway/graft/eft/chain"
+)
+
+const (
+	// exports is how many texts of a model may be kept at once; what comes beyond is
+	// not kept.
+	exports = 16
+	// mostAsked is how many blocks the shared tier is asked for in one round trip.
+	mostAsked = 256
+	// A trial of the shared tier reads so many blocks, and waits as long for them to be
+	// written.
+	trialBlocks = 2
+	trialTime   = 2 * time.Second
+	trialPause  = 10 * time.Millisecond
+)
+
+// Model keeps the prompts of one model.
+type Model struct {
+	cache    *Cache
+	identity Identity
+	block    int // tokens
+	size     int // bytes of a value
+
+	flights flights
+	costs   costs
+	places  chan struct{} // what runs in the background
+	ctx     context.Context
+	cancel  context.CancelFunc
+	work    sync.WaitGroup
+
+	memoryHits, sharedHits, misses, broken   atomic.Uint64
+	memoryTokens, sharedTokens, computed     atomic.Uint64
+	memoryBytes, sharedBytes                 atomic.Uint64
+	bypassed, late, waited, stored, unstored atomic.Uint64
+}
+
+// Stats are a model's counts. Blocks are looked up one by one, up to the first that
+// neither tier has.
+type Stats struct {
+	MemoryHits, SharedHits     uint64 // blocks
+	Misses                     uint64 // texts of which a block was in neither tier
+	MemoryTokens, SharedTokens uint64 // that need not be computed
+	MemoryBytes, SharedBytes   uint64
+	Computed                   uint64 // tokens of prompts
+	Broken                     uint64 // values that are not what they should be
+	Bypassed                   uint64 // texts that did not ask the shared tier, since it does not pay or failed
+	Late                       uint64 // texts for which it failed or was too slow
+	Waited                     uint64 // texts that waited for another to compute what they share
+	Stored, Dropped            uint64 // blocks that were kept, and that were not since there was too much to do
+	Costs                      Costs
+}
+
+// Model begins to keep a model's prompts.
+func (c *Cache) Model(id Identity) *Model {
+	m := &Model{cache: c, identity: id, block: blockTokens(id.TokenBytes), places: make(chan struct{}, exports)}
+	m.size = headerSize + m.block*id.TokenBytes
+	m.flights.byKey = map[chain.Key]*flight{}
+	m.ctx, m.cancel = context.WithCancel(context.Background())
+	return m
+}
+
+// Name is the model's.
+func (m *Model) Name() string { return m.identity.Name }
+
+// Block is how many tokens a block has.
+func (m *Model) Block() int { return m.block }
+
+// Close ends what runs in the background. Texts must be closed before.
+func (m *Model) Close() {
+	m.cancel()
+	m.work.Wait()
+}
+
+// Check verifies the model's books; an error is a defect of this package.
+func (m *Model) Check() error { return m.flights.check() }
+
+// Stats returns the counts.
+func (m *Model) Stats() Stats {
+	return Stats{
+		MemoryHits: m.memoryHits.Load(), SharedHits: m.sharedHits.Load(), Misses: m.misses.Load(),
+		MemoryTokens: m.memoryTokens.Load(), SharedTokens: m.sharedTokens.Load(), Computed: m.computed.Load(),
+		MemoryBytes: m.memoryBytes.Load(), SharedBytes: m.sharedBytes.Load(),
+		Broken: m.broken.Load(), Bypassed: m.bypassed.Load(), Late: m.late.Load(), Waited: m.waited.Load(),
+		Stored: m.stored.Load(), Dropped: m.unstored.Load(), Costs: m.costs.read(),
+	}
+}
+
+// keys are those of a prompt's blocks. Two tokens at least lie behind the last: the
+// last one's row is wanted, and it must not be computed alone.
+func (m *Model) keys(tenant string, prompt []eft.Token) []chain.Key {
+	n := (len(prompt) - 2) / m.block
+	if n <= 0 {
+		return nil
+	}
+	id := m.identity
+	c := chain.Start(m.cache.options.Secret, "keys and values", magic, tenant, id.Weights, id.Vocabulary, id.Layout,
+		strconv.Itoa(id.Context), strconv.Itoa(id.TokenBytes), strconv.Itoa(m.block))
+	keys := make([]chain.Key, n)
+	for i := range keys {
+		c.Append(prompt[i*m.block : (i+1)*m.block]...)
+		keys[i] = c.Key()
+	}
+	return keys
+}
+
+// Measured tells what computing and importing so many tokens took, before there were
+// requests.
+func (m *Model) Measured(compute, bring time.Duration, tokens int) {
+	m.costs.computed(compute, tokens)
+	m.costs.imported(bring, tokens)
+}
+
+// Try measures the shared tier, in the background, if that is due.
+func (m *Model) Try() {
+	shared := m.cache.options.Shared
+	if shared == nil || m.ctx.Err() != nil || !m.costs.due() {
+		return
+	}
+	m.work.Go(func() {
+		round, load, err := m.trial(shared)
+		m.costs.tried(round, load, trialBlocks*m.block, err)
+	})
+}
+
+var errTrial = errors.New("prefix: what was written cannot be read again")
+
+// trial writes blocks and reads them as a request would.
+func (m *Model) trial(shared Shared) (round, load time.Duration, err error) {
+	ctx, cancel := context.WithTimeout(m.ctx, trialTime)
+	defer cancel()
+	keys := make([][32]byte, trialBlocks)
+	for i := range keys {
+		rand.Read(keys[i][:])
+		shared.Set(keys[i], make([]byte, m.size), trialTime)
+	}
+	for {
+		began := time.Now()
+		n, err := shared.Has(ctx, keys)
+		round = time.Since(began)
+		if n == len(keys) {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return 0, 0, errors.Join(errTrial, err)
+		case <-time.After(trialPause):
+		}
+	}
+	began := time.Now()
+	values, err := shared.Load(ctx, keys, m.size)
+	if err == nil && len(values) < len(keys) {
+		err = errTrial
+	}
+	return round, time.Since(began), err
+}
