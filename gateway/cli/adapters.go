@@ -19,8 +19,8 @@ import (
 // base is a model as the decode loop wants its base.
 type base struct{ model *models.Model }
 
-func (b base) Open(_ context.Context, _ string, prompt []eft.Token) (decode.Sequence, error) {
-	return sequence{b.model.Open(prompt)}, nil
+func (b base) Open(_ context.Context, tenant string, prompt []eft.Token) (decode.Sequence, error) {
+	return sequence{b.model.OpenFor(tenant, prompt)}, nil
 }
 
 type sequence struct{ *models.Sequence }
@@ -30,8 +30,8 @@ func (s sequence) Close() { logClose(s.Sequence.Close()) }
 // small is a pair as the decode loop wants it.
 type small struct{ pair *models.Pair }
 
-func (s small) Open(_ context.Context, _ string, prompts decode.PairPrompts) (decode.PairSequence, error) {
-	return pairSequence{s.pair.Open(prompts.Tuned, prompts.Untuned)}, nil
+func (s small) Open(_ context.Context, tenant string, prompts decode.PairPrompts) (decode.PairSequence, error) {
+	return pairSequence{s.pair.OpenFor(tenant, prompts.Tuned, prompts.Untuned)}, nil
 }
 
 type pairSequence struct{ *models.PairSequence }

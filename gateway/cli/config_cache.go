@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -8,9 +9,12 @@ import (
 	"github.com/graft-gateway/graft/gateway/store"
 )
 
-// Cache says where base servers' rows are kept.
+// Cache says where base servers' rows are kept, and prompts' keys and values.
 type Cache struct {
-	Memory *size `yaml:"memory"` // of this process; nil is 256MiB, 0 turns it off
+	// Memory is that of this process; nil is 256MiB, 0 turns it off. Prompts have all of
+	// it, or three quarters where rows are kept, too: a prompt is as large as thousands of
+	// rows, and would push them out.
+	Memory *size `yaml:"memory"`
 	// Redis is shared by all replicas: redis://HOST:PORT/DB, with ?addr=HOST:PORT for
 	// each further node of a cluster. Empty is none.
 	Redis string `yaml:"redis"`
@@ -29,6 +33,27 @@ func (c Cache) memory() int64 {
 		return defaultMemory
 	}
 	return int64(*c.Memory)
+}
+
+// promptMemory is the share of the memory that is for prompts.
+func (c Cache) promptMemory(rows bool) int64 {
+	if rows {
+		return c.memory() / 4 * 3
+	}
+	return c.memory()
+}
+
+// off says whether nothing is kept.
+func (c Cache) off() bool { return c.memory() == 0 && c.Redis == "" }
+
+// remoteBase says whether a base is behind a server: its rows are kept.
+func (c Config) remoteBase() bool {
+	for _, large := range c.Bases.values {
+		if large.remote() {
+			return true
+		}
+	}
+	return false
 }
 
 func (c Cache) secretEnv() string {
@@ -61,9 +86,13 @@ func (c Cache) check() error {
 	return nil
 }
 
-// options are the store's.
+// options are the store's. Without a secret one is drawn: nobody else reads what is kept
+// in this process.
 func (c Cache) options() store.Options {
 	o := store.Options{Memory: c.memory(), Secret: []byte(os.Getenv(c.secretEnv()))}
+	if len(o.Secret) == 0 {
+		o.Secret = []byte(rand.Text())
+	}
 	if c.Redis != "" {
 		o.Redis = &store.RedisOptions{URL: c.Redis, Password: os.Getenv(c.PasswordEnv)} // empty where no variable is named
 	}

@@ -27,7 +27,7 @@ func registry(env *onnx.Environment, w *wiring) *prometheus.Registry {
 		provider, _ := m.Provider()
 		info.WithLabelValues(m.Name(), string(provider)).Set(1)
 	}
-	r.MustRegister(info, counting{w.collectServers}, counting{w.collectCache})
+	r.MustRegister(info, counting{w.collectServers}, counting{w.collectCache}, counting{w.collectPrompts})
 	return r
 }
 

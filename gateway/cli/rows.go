@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"log/slog"
 
@@ -18,18 +17,12 @@ type rowCache struct {
 
 // newRowCache opens the cache, nil where it is turned off or no base needs it.
 func newRowCache(c Config, log *slog.Logger) (*rowCache, error) {
-	remote := false
-	for _, large := range c.Bases.values {
-		remote = remote || large.remote()
-	}
-	if !remote || c.Cache.memory() == 0 && c.Cache.Redis == "" {
+	if !c.remoteBase() || c.Cache.off() {
 		return nil, nil
 	}
 	options := c.Cache.options()
 	options.Log = log
-	if len(options.Secret) == 0 { // nobody else reads what is kept here
-		options.Secret = []byte(rand.Text())
-	}
+	options.Memory -= c.Cache.promptMemory(true)
 	tiers, err := store.Open(options)
 	if err != nil {
 		return nil, fmt.Errorf("cache: %w", err)

@@ -54,6 +54,9 @@ func (s *serve) Run(ctx context.Context, log *slog.Logger) (err error) {
 	tellServers(log, wiring)
 	tellPassThrough(log, routes)
 	wiring.rows.check(ctx, log)
+	if wiring.rows == nil { // which has the same Redis
+		wiring.prompts.check(ctx, log)
+	}
 	server := gateway.New(gateway.Config{
 		Routes: routes, Keys: keys(config.KeysEnv), Log: log, Metrics: registry(env, wiring),
 		Limits: gateway.Limits{

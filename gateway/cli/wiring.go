@@ -25,7 +25,8 @@ import (
 
 // wiring turns a configuration into routes. It owns the models: each folder is
 // loaded once for each way to run it, however many routes have it, and closed by
-// close. It owns the connections to base servers, and the cache of their rows.
+// close. It owns the connections to base servers, and the caches of their rows and of the
+// models' prompts.
 type wiring struct {
 	env     *onnx.Environment
 	dir     string // of the configuration file; relative folders start there
@@ -35,6 +36,7 @@ type wiring struct {
 	clients map[string]*proxy.Client // by the base's name
 	servers map[serverKey]*server
 	rows    *rowCache                // nil without one
+	prompts *promptCache             // nil without one
 	meters  map[string]*decode.Meter // by the base's name
 	garble  garble                   // nil leaves guesses as they are
 }
@@ -56,6 +58,7 @@ func (w *wiring) close() error {
 	for i := len(w.order) - 1; i >= 0; i-- {
 		errs = append(errs, w.order[i].Close())
 	}
+	errs = append(errs, w.prompts.close()) // models fill it until they are closed
 	return errors.Join(errs...)
 }
 
@@ -70,6 +73,9 @@ func (w *wiring) closeClients() {
 func (w *wiring) routes(ctx context.Context, c Config) ([]*gateway.Route, error) {
 	var err error
 	if w.rows, err = newRowCache(c, w.log); err != nil {
+		return nil, err
+	}
+	if w.prompts, err = newPromptCache(c, w.log); err != nil {
 		return nil, err
 	}
 	var routes []*gateway.Route
@@ -264,6 +270,7 @@ func (w *wiring) model(folder string, run Runtime) (*models.Model, error) {
 	}
 	w.loaded[key] = m
 	w.order = append(w.order, m)
+	w.prompts.keep(m, w.log)
 	return m, nil
 }
 
