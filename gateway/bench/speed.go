@@ -182,8 +182,18 @@ func (s *speed) group(ctx context.Context, on Stand, g Group) error {
 	}
 	for i := range arms {
 		s.report.Cells = append(s.report.Cells, s.cell(g, g.Arms[i], &arms[i], plain))
+		s.told("gateway", g, &arms[i])
 	}
+	s.told("plain base", g, plain)
 	return s.broken(plain, arms)
+}
+
+// told notes what went wrong on one side.
+func (s *speed) told(side string, g Group, t *tally) {
+	if t.errors > 0 {
+		s.report.Note("%s (%s), %d clients: %d of %d answers of the %s failed, the first with: %v",
+			s.subject.Base, s.subject.Checking, g.Concurrency, t.errors, t.errors+t.answers, side, t.fault)
+	}
 }
 
 // broken says so where one side gave no answer at all.

@@ -131,6 +131,11 @@ func (b *benchMeasure) tell(report *bench.Report) error {
 			return fmt.Errorf("bench: write the report: %w", err)
 		}
 	}
+	if b.SVG != "" {
+		if err := drawReport(b.SVG, report); err != nil {
+			return fmt.Errorf("bench: %w", err)
+		}
+	}
 	if b.JSON {
 		_, err = os.Stdout.Write(text)
 	} else {

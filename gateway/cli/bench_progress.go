@@ -24,7 +24,7 @@ type benchProgress interface {
 // that is measured.
 func newBenchProgress(out *os.File) benchProgress {
 	if !term.IsTerminal(int(out.Fd())) {
-		return &benchLines{out: out}
+		return &benchLines{out: out, told: map[string]bool{}}
 	}
 	container := mpb.New(mpb.WithOutput(out), mpb.WithRefreshRate(200*time.Millisecond))
 	b := &benchBar{container: container}
@@ -35,10 +35,11 @@ func newBenchProgress(out *os.File) benchProgress {
 	return b
 }
 
-// benchLines is for logs.
+// benchLines is for logs: a line for each thing that is measured, however often it has
+// its turn.
 type benchLines struct {
 	out  io.Writer
-	last string
+	told map[string]bool
 }
 
 func (*benchLines) Plan(int) {}
@@ -46,9 +47,9 @@ func (*benchLines) Done()    {}
 func (*benchLines) close()   {}
 
 func (l *benchLines) Begin(what string) {
-	if what != l.last {
+	if !l.told[what] {
 		fmt.Fprintln(l.out, what)
-		l.last = what
+		l.told[what] = true
 	}
 }
 
