@@ -7,9 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/graft-gateway/graft/eft"
+	"github.com/graft-gateway/graft/models/onnx/synthetic"
 )
 
 // exportable are all models of testdata that are not there to be refused, by name.
@@ -311,18 +313,108 @@ func TestLayoutFingerprintsTellWeightsApart(t *testing.T) {
 	t.Fatal("no byte can be changed")
 }
 
-func BenchmarkExport(b *testing.B) {
+// TestBlocksMoveBesideRuns has texts read, leave, come back and go on all at once.
+func TestBlocksMoveBesideRuns(t *testing.T) {
 	for _, name := range []string{"long", "long-gqa"} {
-		b.Run(name, func(b *testing.B) {
-			q := openSequence(b, openModel(b, name, Options{Provider: CPU, Context: 1000}))
-			read(b, q, walk(640, 64), 640)
-			dst := export(b, q, 0, 640)
+		for _, pretend := range []bool{false, true} {
+			s := openModel(t, name, Options{Provider: CPU, Context: 1000, pretend: pretend})
+			s.pool.smallest = 16
+			want := read(t, openSequence(t, s), walk(40, 64), 20, 1)
+			var group sync.WaitGroup
+			for range 6 {
+				group.Go(func() {
+					if err := goBackAndForth(t.Context(), s, walk(40, 64), want[39]); err != nil {
+						t.Errorf("%s, device %v: %v", name, pretend, err)
+					}
+				})
+			}
+			group.Wait()
+			if err := s.Check(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// goBackAndForth reads a text in two sequences, of which the second gets what the first
+// has read.
+func goBackAndForth(ctx context.Context, s *Session, text []eft.Token, want []float32) error {
+	for range 5 {
+		one, err := s.Open(ctx)
+		if err != nil {
+			return err
+		}
+		defer one.Close()
+		if _, err := one.Extend(ctx, text[:20], 1); err != nil {
+			return err
+		}
+		block, err := one.Export(ctx, 0, 20, nil)
+		if err != nil {
+			return err
+		}
+		other, err := s.Open(ctx)
+		if err != nil {
+			return err
+		}
+		defer other.Close()
+		if err := other.ImportAll(ctx, 20, block); err != nil {
+			return err
+		}
+		for i := 20; i < len(text); i++ {
+			rows, err := other.Extend(ctx, text[i:i+1], 1)
+			if err != nil {
+				return err
+			}
+			if i == len(text)-1 && !same(rows[0].Scores, want) {
+				return errors.New("the last row is another")
+			}
+		}
+	}
+	return nil
+}
+
+// BenchmarkExport takes blocks out of the cache of a model whose tokens take 44 KiB, as
+// those of one with a billion parameters do, and compares with copying the same bytes.
+func BenchmarkExport(b *testing.B) {
+	const tokens = 64
+	for _, layout := range []synthetic.Layout{synthetic.Grouped, synthetic.Grown} {
+		shape := synthetic.Shape{Layout: layout, Vocabulary: 64, Width: 256, Layers: 22, Heads: 4, KeyHeads: 4, Hidden: 16, Context: 2048, Seed: 1}
+		folder := b.TempDir()
+		if err := shape.Write(folder); err != nil {
+			b.Fatal(err)
+		}
+		q := openSequence(b, openSource(b, Source{Path: filepath.Join(folder, synthetic.File)}, Options{Provider: CPU, Context: 2048}))
+		if _, err := q.Extend(b.Context(), walk(1024, 64), 1); err != nil {
+			b.Fatal(err)
+		}
+		dst, from := export(b, q, 0, tokens), 0
+		for _, way := range []struct {
+			name string
+			do   func() error
+		}{
+			{"export", func() (err error) { dst, err = q.Export(b.Context(), from, from+tokens, dst[:0]); return err }},
+			{"import", func() error { return errors.Join(q.Truncate(512), q.Import(b.Context(), tokens, dst)) }},
+		} {
+			b.Run(string(layout)+"/"+way.name, func(b *testing.B) {
+				b.SetBytes(int64(len(dst)))
+				b.ReportAllocs()
+				for b.Loop() {
+					if err := way.do(); err != nil {
+						b.Fatal(err)
+					}
+					if from += tokens; from >= 512 {
+						from = 0
+					}
+				}
+			})
+		}
+		all := bytes.Repeat(dst, 8) // as much memory as is exported from
+		b.Run(string(layout)+"/copy", func(b *testing.B) {
 			b.SetBytes(int64(len(dst)))
-			b.ReportAllocs()
 			for b.Loop() {
-				var err error
-				if dst, err = q.Export(b.Context(), 0, 640, dst[:0]); err != nil {
-					b.Fatal(err)
+				copy(dst, all[from/tokens*len(dst):])
+				if from += tokens; from >= 512 {
+					from = 0
 				}
 			}
 		})

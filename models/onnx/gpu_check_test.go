@@ -145,7 +145,7 @@ func random(t testing.TB, shape synthetic.Shape, half bool) checked {
 		t.Fatal(err)
 	}
 	size := shape.StepBytes() >> 20
-	m := checked{fmt.Sprintf("random, %d MiB, %s, float32", size, shape.Layout), Source{Path: filepath.Join(folder, synthetic.File)}, texts(16, shape.Vocabulary), nearWhole}
+	m := checked{fmt.Sprintf("random, %d MiB, %s, float32", size, shape.Layout), Source{Path: filepath.Join(folder, synthetic.File)}, texts(4, shape.Vocabulary), nearWhole}
 	if half {
 		m.name, m.src, m.near = fmt.Sprintf("random, %d MiB, %s, float16", size/2, shape.Layout), halvedFolder(t, folder, t.TempDir()), nearHalf
 	}
