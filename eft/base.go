@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// readBase makes the base's scores readable by fillBase.
+// readBase finds the base's scores.
 func (m *Mixer) readBase() error {
 	row := m.rows.Base
 	if !row.Dense() {
@@ -15,13 +15,14 @@ func (m *Mixer) readBase() error {
 	if len(row.Scores) < m.vocabulary.Size() {
 		return fmt.Errorf("scores %d ids, the vocabulary has %d", len(row.Scores), m.vocabulary.Size())
 	}
+	m.base = row.Scores
 	return nil
 }
 
 // readTruncated spreads the k best over the vocabulary and completes the tail:
 // for x outside the list, base(x) = m · untuned(x) / Σ untuned(y outside), never
 // above the least of the best. Listed probabilities that sum to more than 1 (some
-// servers' do) leave no tail.
+// servers' do) leave no tail. What comes of it is a row like any other, in float32.
 func (m *Mixer) readTruncated() error {
 	row, c := m.rows.Base, &m.combined
 	if err := m.checkTruncated(row); err != nil {
@@ -45,11 +46,11 @@ func (m *Mixer) readTruncated() error {
 	}
 	if !completed {
 		for i := range m.base {
-			m.base[i] = math.Inf(-1)
+			m.base[i] = float32(math.Inf(-1))
 		}
 	}
 	for i, id := range row.IDs {
-		m.base[id] = float64(row.LogProbs[i])
+		m.base[id] = row.LogProbs[i]
 	}
 	return nil
 }
@@ -62,9 +63,10 @@ func (m *Mixer) checkTruncated(row Row) error {
 	if row.Best < 1 || row.Best > len(row.IDs) {
 		return fmt.Errorf("says that %d of %d listed ids are the best", row.Best, len(row.IDs))
 	}
-	if m.base == nil {
-		m.base, m.listed = make([]float64, len(m.maxima)*blockSize), make([]bool, len(m.maxima)*blockSize)
+	if m.completed == nil {
+		m.completed, m.listed = make([]float32, m.vocabulary.Size()), make([]bool, m.vocabulary.Size())
 	}
+	m.base = m.completed
 	clear(m.listed)
 	for _, id := range row.IDs {
 		if m.vocabulary.Piece(id) == nil {
@@ -90,42 +92,48 @@ func (m *Mixer) completeTail(row Row) (bool, error) {
 	if err := m.checkDense("untuned", untuned); err != nil {
 		return false, err
 	}
-	best := m.copyOutside(untuned.Scores)
+	best := m.copyOutside(row, untuned.Scores)
+	if math.IsInf(best, -1) {
+		return false, nil
+	}
 	if !finite(best) {
-		if math.IsInf(best, -1) {
-			return false, nil
-		}
 		return false, fmt.Errorf("untuned scores hold NaN or ∞")
 	}
 	sum := 0.0
+	var b block
 	for k := range m.maxima {
-		b := block(m.base[k*blockSize:])
+		m.fillBase(k, &b)
 		sum += b.exponentials(best)
 	}
 	shift := math.Log(m.combined.MissingMass) - (best + math.Log(sum))
-	least := float64(row.LogProbs[row.Best-1])
+	least := row.LogProbs[row.Best-1]
 	for i, s := range m.base {
-		m.base[i] = min(s+shift, least)
+		if s = float32(float64(s) + shift); s > least {
+			s = least
+		}
+		m.base[i] = s
 	}
 	return true, nil
 }
 
 // copyOutside writes the scores of the ids outside the list to m.base, −∞ for all
 // others, and returns the greatest, NaN or +∞ if it meets one.
-func (m *Mixer) copyOutside(scores []float32) float64 {
-	best, size := math.Inf(-1), m.vocabulary.Size()
-	for i := range m.base {
-		m.base[i] = math.Inf(-1)
-		if m.listed[i] || i >= size || m.close[i/blockSize] && m.vocabulary.pieces[i] == nil {
-			continue
-		}
-		s := float64(scores[i])
+func (m *Mixer) copyOutside(row Row, scores []float32) float64 {
+	copy(m.base, scores)
+	impossible := float32(math.Inf(-1))
+	for _, id := range m.holes {
+		m.base[id] = impossible
+	}
+	for _, id := range row.IDs {
+		m.base[id] = impossible
+	}
+	best := impossible
+	for _, s := range m.base {
 		if !(s <= best) {
 			if best = s; !(s <= math.MaxFloat32) {
-				return s
+				break
 			}
 		}
-		m.base[i] = s
 	}
-	return best
+	return float64(best)
 }

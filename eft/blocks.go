@@ -14,17 +14,17 @@ type block [blockSize]float64
 // blocks counts the blocks of n ids.
 func blocks(n int) int { return (n + blockSize - 1) / blockSize }
 
-// mixBlocks writes the greatest score w·b + (tuned·t − untuned·u) of each block to
+// plainMixBlocks writes the greatest score w·b + (tuned·t − untuned·u) of each block to
 // maxima, which has one place for every blockSize entries of b. Blocks with a NaN or
 // with an infinity in u, which [Mixer.fill] must look at, get NaN. It returns the
 // greatest b above best and its block, best and −1 if there is none.
 //
 // Products are converted so that no processor fuses them with the sum: an id's score
 // has the same bits here, in Mixer.fill and on every machine.
-func mixBlocks[F float32 | float64](b []F, t, u []float32, w float64, pair Weights, maxima []float64, best F) (F, int) {
+func plainMixBlocks(b, t, u []float32, w float64, pair Weights, maxima []float64, best float32) (float32, int) {
 	at := -1
 	for k := range maxima {
-		bs := (*[blockSize]F)(b[k*blockSize:])
+		bs := (*[blockSize]float32)(b[k*blockSize:])
 		ts := (*[blockSize]float32)(t[k*blockSize:])
 		us := (*[blockSize]float32)(u[k*blockSize:])
 		// The least of the negated scores, since min is cheaper than max; two of
@@ -53,7 +53,7 @@ func mixBlocks[F float32 | float64](b []F, t, u []float32, w float64, pair Weigh
 }
 
 // plainFillBlock writes the scores w·b + (tuned·t − untuned·u) of a block to x. It
-// returns false where mixBlocks would find doubt: x is to be made otherwise then.
+// returns false where plainMixBlocks would find doubt: x is to be made otherwise then.
 func plainFillBlock(x *block, b, t, u *[blockSize]float32, w float64, pair Weights) bool {
 	doubt, sound := 0.0, true
 	for i := range x {

@@ -2,9 +2,9 @@
 
 package eft
 
-// mixBlocksDense is [mixBlocks] of a dense base's row.
-func mixBlocksDense(b, t, u []float32, w float64, pair Weights, maxima []float64, best float32) (float32, int) {
-	return mixBlocks(b, t, u, w, pair, maxima, best)
+// mixBlocks is [plainMixBlocks].
+func mixBlocks(b, t, u []float32, w float64, pair Weights, maxima []float64, best float32) (float32, int) {
+	return plainMixBlocks(b, t, u, w, pair, maxima, best)
 }
 
 // fillBlock is [plainFillBlock].

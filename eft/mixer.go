@@ -20,18 +20,20 @@ import (
 type Mixer struct {
 	vocabulary *Vocabulary
 	mix        Mix
-	swift      bool // mixBlocks can mix: one pair has weight, with both its models
-	lead       int  // that pair
-	weights    Weights
-	plain      bool   // no pair has weight
-	close      []bool // blocks that mixBlocks cannot do: with ids that have no token
+	plain      bool    // no pair has weight
+	lead       int     // else the last pair that has
+	weights    Weights // its
+	swift      bool    // mixBlocks can mix: no pair counts, or one with both its models
+	holes      []Token // ids without a token
+	close      []bool  // blocks that mixBlocks cannot do: with holes, or at the vocabulary's end
 
-	rows     Rows
-	base     []float64 // the scores of a truncated row's base, its tail completed
-	listed   []bool    // by that row
-	maxima   []float64
-	least    float64 // a base score below it is implausible
-	combined Combination
+	rows      Rows
+	base      []float32 // the base's scores: its dense row's, or else completed
+	completed []float32 // memory for them
+	listed    []bool    // by a truncated row
+	maxima    []float64
+	least     float64 // a base score below it is implausible
+	combined  Combination
 	// Memory of what the combination tells.
 	logProbs, baseLogProbs []float64
 	ranking                ranking
@@ -52,11 +54,12 @@ func NewMixer(v *Vocabulary, mix Mix) *Mixer {
 	}
 	if active == 1 {
 		m.weights = mix.Pairs[m.lead]
-		m.swift = m.weights.Tuned > 0 && m.weights.Untuned != 0
 	}
 	m.plain = active == 0
+	m.swift = m.plain || active == 1 && m.weights.Tuned > 0 && m.weights.Untuned != 0
 	for id, piece := range v.pieces {
 		if piece == nil {
+			m.holes = append(m.holes, Token(id))
 			m.close[id/blockSize] = true
 		}
 	}
@@ -163,10 +166,9 @@ func (m *Mixer) plausible(k int) bool {
 // returns the base's greatest score and its block.
 func (m *Mixer) sweep() (best float64, at int) {
 	best = math.Inf(-1)
-	swift := m.swift || m.plain && !m.combined.Truncated
 	for k := 0; k < len(m.maxima); {
 		end := k
-		for swift && end < len(m.maxima) && !m.close[end] {
+		for m.swift && end < len(m.maxima) && !m.close[end] {
 			end++
 		}
 		if end > k {
@@ -190,28 +192,20 @@ func (m *Mixer) sweep() (best float64, at int) {
 // mixRun is mixBlocks for the blocks [from, to).
 func (m *Mixer) mixRun(from, to int, best float64) (float64, int) {
 	t, u := m.pairScores()
-	low, high, maxima := from*blockSize, to*blockSize, m.maxima[from:to]
-	t, u = t[low:high], u[low:high]
-	at := 0
-	if m.combined.Truncated {
-		best, at = mixBlocks(m.base[low:high], t, u, m.mix.Base, m.weights, maxima, best)
-	} else {
-		var b float32
-		// A score of a float32 row, so nothing is lost.
-		b, at = mixBlocksDense(m.rows.Base.Scores[low:high], t, u, m.mix.Base, m.weights, maxima, float32(best))
-		best = float64(b)
-	}
+	low, high := from*blockSize, to*blockSize
+	// Best is a score of the float32 row, so nothing is lost.
+	b, at := mixBlocks(m.base[low:high], t[low:high], u[low:high], m.mix.Base, m.weights, m.maxima[from:to], float32(best))
 	if at >= 0 {
 		at += from
 	}
-	return best, at
+	return float64(b), at
 }
 
 // pairScores returns what mixBlocks adds with m.weights: the pair's scores or, for the
 // base alone, scores that count for nothing.
 func (m *Mixer) pairScores() (tuned, untuned []float32) {
 	if m.plain {
-		return m.rows.Base.Scores, m.rows.Base.Scores
+		return m.base, m.base
 	}
 	return m.rows.Pairs[m.lead].Tuned.Scores, m.rows.Pairs[m.lead].Untuned.Scores
 }
@@ -219,12 +213,8 @@ func (m *Mixer) pairScores() (tuned, untuned []float32) {
 // fillBase writes the base's scores of block k.
 func (m *Mixer) fillBase(k int, b *block) {
 	low := k * blockSize
-	if m.combined.Truncated {
-		copy(b[:], m.base[low:low+blockSize])
-		return
-	}
 	if !m.close[k] {
-		for i, s := range (*[blockSize]float32)(m.rows.Base.Scores[low:]) {
+		for i, s := range (*[blockSize]float32)(m.base[low:]) {
 			b[i] = float64(s)
 		}
 		return
@@ -232,7 +222,7 @@ func (m *Mixer) fillBase(k int, b *block) {
 	for i := range b {
 		b[i] = math.Inf(-1)
 		if m.vocabulary.Piece(Token(low+i)) != nil {
-			b[i] = float64(m.rows.Base.Scores[low+i])
+			b[i] = float64(m.base[low+i])
 		}
 	}
 }
@@ -240,10 +230,10 @@ func (m *Mixer) fillBase(k int, b *block) {
 // fill writes the mixed scores of block k. It returns false if one of the rows has NaN
 // or +∞ there.
 func (m *Mixer) fill(k int, b *block) bool {
-	if (m.swift || m.plain) && m.mix.Plausibility == 0 && !m.combined.Truncated && !m.close[k] {
+	if m.swift && m.mix.Plausibility == 0 && !m.close[k] {
 		low := k * blockSize
 		t, u := m.pairScores()
-		base, tuned, untuned := (*[blockSize]float32)(m.rows.Base.Scores[low:]), (*[blockSize]float32)(t[low:]), (*[blockSize]float32)(u[low:])
+		base, tuned, untuned := (*[blockSize]float32)(m.base[low:]), (*[blockSize]float32)(t[low:]), (*[blockSize]float32)(u[low:])
 		if fillBlock(b, base, tuned, untuned, m.mix.Base, m.weights) {
 			return true
 		}
