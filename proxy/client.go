@@ -112,7 +112,17 @@ type question struct {
 	body         []byte
 }
 
+// Appender is a body that writes itself, faster than encoding/json does.
+type Appender interface {
+	// AppendJSON appends the body to dst.
+	AppendJSON(dst []byte) ([]byte, error)
+}
+
 func newQuestion(path string, in any) (question, error) {
+	if appender, can := in.(Appender); can {
+		body, err := appender.AppendJSON(nil)
+		return question{http.MethodPost, path, body}, err
+	}
 	body, err := json.Marshal(in)
 	return question{http.MethodPost, path, body}, err
 }

@@ -92,7 +92,7 @@ func BenchmarkPath(b *testing.B) {
 		b.Fatal(err)
 	}
 	s := &Server{client: client, shape: shape{k: 100, ask: 100}, caps: proxy.Caps{Model: "m"}}
-	text, prefix, path := s.Begin(""), make([]eft.Token, 300), make([]eft.Token, 16)
+	text, prefix, path := s.Begin(""), make([]eft.Token, 1000), make([]eft.Token, 16)
 	for i := range prefix {
 		prefix[i] = eft.Token(i * 401)
 	}
