@@ -117,4 +117,3 @@ type simulatedSequence struct{ sequence }
 type simulatedText struct{ text }
 
 func (t simulatedText) Stream(special bool) simulated.TextStream { return t.tokenizer.Stream(!special) }
-

@@ -180,7 +180,7 @@ func (s *Server) wholeChat(ctx context.Context, w http.ResponseWriter, c *chatti
 		out = s.appendWanted(out, c, pieces)
 		out = c.appendReturned(append(appendFinish(out, pieces[len(pieces)-1]), `,"token_ids":`...), ids)
 		out = append(out, '}')
-		tokens, cached = tokens+one.count, cached+one.cached
+		tokens, cached = tokens+len(pieces), cached+pieces[0].cached
 	}
 	out = appendJSON(append(out, `],"service_tier":null,"system_fingerprint":"`+fingerprint+`","usage":`...), usageOf(prompt, tokens, cached))
 	replyRaw(w, http.StatusOK, append(out, `,"prompt_logprobs":null,"prompt_token_ids":null,"kv_transfer_params":null}`...))
@@ -212,11 +212,11 @@ func (s *Server) streamChat(ctx context.Context, w http.ResponseWriter, c *chatt
 		data = appendFinish(s.appendWanted(data, c, []piece{p}), p)
 		data = append(c.appendReturned(append(data, `,"token_ids":`...), []eft.Token{p.token}), "}]"...)
 		tokens++
-		if one.count == 1 {
-			cached += one.cached
+		if p.nth == 1 {
+			cached += p.cached
 		}
 		if c.options.ContinuousUsageStats {
-			data = appendJSON(append(data, `,"usage":`...), usageOf(prompt, one.count, one.cached))
+			data = appendJSON(append(data, `,"usage":`...), usageOf(prompt, p.nth, p.cached))
 		}
 		return out.send(append(data, '}'))
 	})

@@ -2,6 +2,7 @@ package simulated
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"github.com/graft-gateway/graft/eft"
@@ -9,13 +10,13 @@ import (
 
 // choice is one answer of a request, as it comes.
 type choice struct {
-	index  int
-	prompt int // which of the request's
-	job    *Job
-	text   TextStream
-	stop   stopper
-	cached int
-	count  int // tokens so far
+	index   int
+	prompt  int // which of the request's
+	job     *Job
+	text    TextStream
+	stop    stopper
+	stopIDs []eft.Token
+	count   int // steps so far
 }
 
 // piece is what one step added to a choice.
@@ -25,6 +26,8 @@ type piece struct {
 	row    *Row
 	finish Finish
 	reason any // the stop string or stop id that ended it; nil for others
+	nth    int // of the choice, from 1
+	cached int // tokens of the prompt that were reused
 }
 
 // next waits for a step.
@@ -52,13 +55,16 @@ func (c *choice) nextRows(ctx context.Context) (p piece, prompt []*Row, err erro
 	if c.count == 0 {
 		prompt = step.Rows
 	}
-	c.cached, c.count = step.Cached, c.count+1
+	c.count++
 	return c.piece(step), prompt, nil
 }
 
 // piece makes the text of a step.
 func (c *choice) piece(step Step) piece {
-	p := piece{token: step.Token, row: step.Rows[len(step.Rows)-1], finish: step.Finish}
+	p := piece{token: step.Token, row: step.Rows[len(step.Rows)-1], finish: step.Finish, nth: c.count, cached: step.Cached}
+	if p.finish == AtEnd && slices.Contains(c.stopIDs, p.token) {
+		p.reason = p.token
+	}
 	text := ""
 	if p.finish != AtEnd && c.job.ask.Tokens > 0 {
 		text = c.text.Push(p.token)

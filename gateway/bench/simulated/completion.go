@@ -134,7 +134,7 @@ func (s *Server) choose(ctx context.Context, in *sampling, texts [][]eft.Token, 
 				ask.Salt = *in.salt
 			}
 			asks = append(asks, ask)
-			choices = append(choices, &choice{index: len(choices), prompt: i, text: s.config.Text.Stream(!in.skipSpecial), stop: stopper{stops: in.stop}})
+			choices = append(choices, &choice{index: len(choices), prompt: i, text: s.config.Text.Stream(!in.skipSpecial), stop: stopper{stops: in.stop}, stopIDs: in.stopIDs})
 		}
 	}
 	for i, job := range s.engine.Submit(ctx, asks...) {
@@ -171,7 +171,7 @@ func (s *Server) wholeCompletion(ctx context.Context, w http.ResponseWriter, c *
 		out = append(out, `,"prompt_logprobs":null,"prompt_token_ids":`...)
 		out = c.appendReturned(out, texts[one.prompt])
 		out = append(out, `,"routed_experts":null}`...)
-		tokens, cached = tokens+one.count, cached+one.cached
+		tokens, cached = tokens+len(pieces), cached+pieces[0].cached
 	}
 	for _, text := range texts {
 		prompt += len(text)
@@ -229,7 +229,6 @@ func (c *completion) appendReturned(dst []byte, ids []eft.Token) []byte {
 func (s *Server) streamCompletion(ctx context.Context, w http.ResponseWriter, c *completion, texts [][]eft.Token, choices []*choice) error {
 	list := s.listing(c)
 	offsets := make([]int, len(choices))
-	begun := make([]bool, len(choices))
 	out := newEvents(w)
 	prompt, tokens, cached := 0, 0, 0
 	for _, text := range texts {
@@ -240,16 +239,16 @@ func (s *Server) streamCompletion(ctx context.Context, w http.ResponseWriter, c 
 		data, at = c.appendChoice(data, list, one, []piece{p}, offsets[one.index])
 		offsets[one.index] = at
 		data = append(data, `,"prompt_token_ids":`...)
-		if begun[one.index] {
+		if p.nth > 1 {
 			data = append(data, "null"...)
 		} else {
 			data = c.appendReturned(data, texts[one.prompt])
-			begun[one.index], cached = true, cached+one.cached
+			cached += p.cached
 		}
 		data = append(data, "}]"...)
 		tokens++
 		if c.options.ContinuousUsageStats {
-			data = appendJSON(append(data, `,"usage":`...), usageOf(len(texts[one.prompt]), one.count, one.cached))
+			data = appendJSON(append(data, `,"usage":`...), usageOf(len(texts[one.prompt]), p.nth, p.cached))
 		}
 		return out.send(append(data, '}'))
 	})

@@ -12,7 +12,6 @@ import (
 
 // generation is a request to SGLang's POST /generate.
 type generation struct {
-	text           words
 	ids            *prompts
 	params         sglangParams
 	returnLogprob  bool

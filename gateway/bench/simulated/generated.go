@@ -106,7 +106,7 @@ func (a *answer) append(dst []byte) []byte {
 	for _, field := range []struct {
 		name  string
 		value int
-	}{{"prompt_tokens", len(a.one.prompt)}, {"completion_tokens", len(a.tokens)}, {"cached_tokens", a.one.cached}} {
+	}{{"prompt_tokens", len(a.one.prompt)}, {"completion_tokens", len(a.tokens)}, {"cached_tokens", a.last.cached}} {
 		dst = strconv.AppendInt(append(dst, `,"`+field.name+`":`...), int64(field.value), 10)
 	}
 	dst = append(dst, `,"weight_version":"default","e2e_latency":`...)
