@@ -22,7 +22,7 @@ var house = map[string]struct {
 	"eft":                         {nil, "the method is pure: anybody can read, test and reuse it alone"},
 	"eft/decode":                  {[]string{"eft"}, "the loop declares what it needs and knows no model or server"},
 	"models":                      {[]string{"eft", "models/chattemplate", "models/demo", "models/onnx", "models/onnx/onnxtest", "models/prefix", "models/tokenizer"}, "models are handed in by cli and know nobody who uses them"},
-	"models/onnx":                 {[]string{"eft"}, "a runtime knows rows and tokens, not folders or templates"},
+	"models/onnx":                 {[]string{"eft", "models/onnx/synthetic"}, "a runtime knows rows and tokens, not folders or templates; its tests write models of a wished size"},
 	"models/onnx/onnxtest":        {[]string{"models/onnx"}, "it starts the runtime for tests and knows nothing else"},
 	"models/onnx/synthetic":       {[]string{"eft", "models/onnx", "models/onnx/onnxtest"}, "files of a wished size: whoever measures loads them as any others"},
 	"models/tokenizer":            {[]string{"eft"}, "others may use it alone"},
