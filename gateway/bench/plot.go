@@ -21,19 +21,28 @@ import (
 const (
 	pictureWidth  = 640 * vg.Length(.75) // points; 640 pixels
 	pictureHeight = 300 * vg.Length(.75)
-	barsWidth     = 60 * vg.Length(.75)
+	barsWidth     = .7 * 560 * vg.Length(.75) // of all groups together
 )
 
 // ink is read on white paper and on black: pictures have no paper of their own.
 func ink() color.Color { return color.NRGBA{0x80, 0x88, 0x92, 0xff} }
 
-// paint is the colour of the i-th thing that is told apart. They differ in lightness, too
-// (Okabe and Ito's palette, which people with any sight of colours can read).
-func paint(i int) color.Color {
-	colors := []color.Color{
-		color.NRGBA{0x99, 0x99, 0x99, 0xff}, color.NRGBA{0x00, 0x9e, 0x73, 0xff}, color.NRGBA{0xe6, 0x9f, 0x00, 0xff},
-		color.NRGBA{0x00, 0x72, 0xb2, 0xff}, color.NRGBA{0xcc, 0x79, 0xa7, 0xff}, color.NRGBA{0xd5, 0x5e, 0x00, 0xff},
+// paint is the colour of the i-th thing that is told apart, and of drafters by their name.
+// Colours differ in lightness, too (Okabe and Ito's palette, which people with any sight of
+// colours can read).
+func paint(i int, name string) color.Color {
+	green, orange, blue := color.NRGBA{0x00, 0x9e, 0x73, 0xff}, color.NRGBA{0xe6, 0x9f, 0x00, 0xff}, color.NRGBA{0x38, 0x8b, 0xd6, 0xff}
+	switch name {
+	case "off":
+		return color.NRGBA{0x99, 0x99, 0x99, 0xff}
+	case "tuned":
+		return green
+	case "base":
+		return orange
+	case "auto":
+		return blue
 	}
+	colors := []color.Color{blue, orange, green, color.NRGBA{0xcc, 0x79, 0xa7, 0xff}, color.NRGBA{0xd5, 0x5e, 0x00, 0xff}}
 	return colors[i%len(colors)]
 }
 
@@ -77,7 +86,7 @@ func (p picture) draw() ([]byte, error) {
 	canvas := vgsvg.NewWith(vgsvg.UseWH(pictureWidth, pictureHeight))
 	out := plot.New()
 	p.style(out)
-	width := barsWidth / vg.Length(len(p.series))
+	width := min(barsWidth/vg.Length(len(p.groups)*len(p.series)), 40)
 	for i, values := range p.values {
 		thumbnail, err := p.add(out, i, values, width)
 		if err != nil {
@@ -108,6 +117,7 @@ func (p picture) draw() ([]byte, error) {
 // readable names fonts that readers have, and says in words what is drawn.
 func (p picture) readable(svg []byte) []byte {
 	svg = bytes.ReplaceAll(svg, []byte("font-family:Liberation Sans;"), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;"))
+	svg = bytes.Replace(svg, []byte(`width="480pt" height="225pt"`), []byte(`width="640" height="300" role="img"`), 1)
 	head, rest, found := bytes.Cut(svg, []byte("<g "))
 	if !found {
 		return svg
@@ -121,7 +131,7 @@ func escape(s string) string {
 
 // style gives axes and texts their looks.
 func (p picture) style(out *plot.Plot) {
-	out.BackgroundColor = color.Transparent
+	out.BackgroundColor = nil
 	out.Title.Text, out.X.Label.Text, out.Y.Label.Text = p.title, p.x, p.y
 	sans := func(f *font.Font, size vg.Length) {
 		*f = font.Font{Typeface: "Liberation", Variant: "Sans", Size: size}
@@ -136,11 +146,11 @@ func (p picture) style(out *plot.Plot) {
 		axis.Label.TextStyle.Color, axis.Tick.Label.Color = ink(), ink()
 		axis.LineStyle.Color, axis.Tick.LineStyle.Color = ink(), ink()
 	}
-	out.Legend.Top, out.Legend.Left = true, false
+	out.Legend.Top, out.Legend.Left = true, p.lines // lines go up to the right
 	out.Legend.ThumbnailWidth, out.Legend.Padding = 12, 1
 	grid := plotter.NewGrid()
 	grid.Vertical.Width = 0
-	grid.Horizontal.Color = color.NRGBA{0x80, 0x88, 0x92, 0x40}
+	grid.Horizontal.Color = color.NRGBA{0x80, 0x88, 0x92, 0x60}
 	out.Add(grid)
 }
 
@@ -157,7 +167,7 @@ func (p picture) add(out *plot.Plot, i int, values []float64, width vg.Length) (
 		if err != nil {
 			return nil, err
 		}
-		line.Color, line.Width, marks.Color, marks.Shape = paint(i), 1.5, paint(i), draw.CircleGlyph{}
+		line.Color, line.Width, marks.Color, marks.Shape = paint(i, p.series[i]), 1.5, paint(i, p.series[i]), draw.CircleGlyph{}
 		out.Add(line, marks)
 		return line, nil
 	}
@@ -165,7 +175,7 @@ func (p picture) add(out *plot.Plot, i int, values []float64, width vg.Length) (
 	if err != nil {
 		return nil, err
 	}
-	bars.Color, bars.LineStyle.Width = paint(i), 0
+	bars.Color, bars.LineStyle.Width = paint(i, p.series[i]), 0
 	bars.Offset = width * (vg.Length(i) - vg.Length(len(p.series)-1)/2)
 	out.Add(bars)
 	return bars, p.numbers(out, bars.Offset, values)
