@@ -156,9 +156,9 @@ func (s *Session) chooseGathered(b *batch, ready []*job) {
 	}
 }
 
-// lengthClass is the power of two up to which a length goes, from holeStep on.
+// lengthClass is the power of two up to which a length goes; the shortest are one class.
 func lengthClass(tokens int) int {
-	class := holeStep
+	class := 64
 	for class < tokens {
 		class *= 2
 	}

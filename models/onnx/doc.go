@@ -14,7 +14,8 @@
 //	| strategy | graph                                    | past and present                              |
 //	|----------|------------------------------------------|-----------------------------------------------|
 //	| shared   | every layer is one GroupQueryAttention   | one buffer, written in place                  |
-//	| grow     | all others: present = past + new         | two buffers, which change roles at every run  |
+//	| grow     | all others: present = past + new         | a buffer from which past is gathered; or two  |
+//	|          |                                          | that change roles, where steps run alone      |
 //
 // A session reads what a graph wants from the graph and from its file, and refuses
 // what it does not understand, with the reason and what to do. Understood are:
@@ -35,9 +36,10 @@
 // Who owns what, from the outside in; each closes what stands below it:
 //
 //	Environment   the library; one per process, for the binding under it is global
-//	Session       the loaded graph, one goroutine that runs it, scratch memory, all caches
-//	cache         memory for keys and values, and the binding of it to a run's names; leased to a sequence
-//	Sequence      tokens so far, one leased cache, the rows of its last Extend
+//	Session       the loaded graph, the queue before it, scratch memory, all caches
+//	cache         memory for keys and values of one text or several, and its bindings to a run's names
+//	seat          a row of a cache, leased to a sequence; the session may move it between runs
+//	Sequence      tokens so far, one seat, the rows of its last Extend
 //
 // Memory that ONNX Runtime reads or writes is always C's. A Go slice bound to a
 // run may be collected while the binding still points to it, with wrong rows as
@@ -48,7 +50,18 @@
 // Export and Import carry keys and values. Products of float32 are not rounded to TF32.
 // A pretended device in tests takes the same way without a GPU.
 //
-// One goroutine per session calls ONNX Runtime, and takes what waits in turn,
-// one chunk of a long prompt at a time, so that a long prompt delays the steps
-// of others by one chunk at most.
+// One goroutine at a time runs a session's graph: whoever finds it idle, and then, one
+// after another, those who wait. What waits is run like this:
+//
+//	| what waits                          | how it runs                                          |
+//	|-------------------------------------|------------------------------------------------------|
+//	| steps: one token behind a text      | together, up to 32 texts in one run                  |
+//	| prompts and paths: several tokens   | one run each, long ones in pieces, in turn           |
+//	| both                                | all steps, then as many tokens as take as long as    |
+//	|                                     | four runs of steps, and again                        |
+//
+// So a step waits for one piece of somebody's prompt at most, and for no timer. Steps run
+// together only where that moves no bit of any row (or where every way of running a graph
+// moves bits: half precision, eight bits, GPUs): opening tries it. Session.Tally counts
+// runs and what was in them.
 package onnx

@@ -26,13 +26,13 @@ const epsilonBatch = 16
 //	one at a time     a step for every token, as plain decoding runs them
 //	two at a time     steps of two tokens, as drafted decoding runs them
 //	cut and extended  all tokens, cut back to half, and extended again
-//	batch of 16       a step for every token, on 16 rows at once
+//	batch of 16       a step for every token, beside those of 15 other texts
 //
 // On x86-64 ONNX Runtime 1.26 computes all products with packed weights alike for
 // any number of rows, and products inside the attention with one row otherwise
 // than with more. Steps of one token, in whatever batch, therefore agree with
 // each other, and runs of several tokens do, but not the two with one another.
-// With ExactShapes there is no run of one token, and all but the batch agree.
+// With ExactShapes there is no run of one token nor of several texts, and all agree.
 //
 // The session may be used meanwhile. It takes about 4·len(tokens) runs.
 func Epsilon(ctx context.Context, s *Session, tokens []eft.Token) ([]Difference, error) {

@@ -14,7 +14,8 @@ type Facts struct {
 	Width      Span        // of one head, over the layers
 	KV         ElementType // of keys and values
 	Logits     ElementType
-	CacheBytes int64 // keys and values of one token; the grow strategy keeps room for two of each
+	CacheBytes int64 // keys and values of one token; where Together is not, the grow strategy keeps room for two of each
+	Together   bool  // steps of several texts share runs
 
 	Parameters  int64  // weights that the graph holds; scales, zero points, tables and constants are none
 	WeightBytes int64  // what their storage takes, scales and zero points included
@@ -192,7 +193,7 @@ func (s *Session) Facts() Facts {
 func (s *Session) learn() Facts {
 	l, w := s.layout, s.file.weigh()
 	facts := Facts{
-		Strategy: l.strategy, KV: l.kv, Logits: l.logits.Type,
+		Strategy: l.strategy, Together: s.together, KV: l.kv, Logits: l.logits.Type,
 		Parameters: w.parameters, WeightBytes: w.bytes, Weights: w.kind,
 	}
 	layers := make(map[int]bool)

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"sync"
 	"testing"
 
 	"github.com/graft-gateway/graft/eft"
+	"github.com/graft-gateway/graft/models/onnx/synthetic"
 )
 
 // deed is something that was done with a text, and the rows that came of it.
@@ -39,12 +41,12 @@ func live(t *testing.T, s *Session, random *rand.Rand, most int) (deeds []deed) 
 		n := 1
 		switch kind := random.IntN(20); {
 		case kind < 2:
-			n = 20 + random.IntN(60) // a prompt
+			n = 20 + random.IntN(most/3) // a prompt
 		case kind < 5:
 			n = 2 + random.IntN(7) // a path
-		case kind < 7:
+		case kind < 6:
 			d.cut = random.IntN(q.Len() + 1)
-		case kind == 7:
+		case kind == 6:
 			d.open, d.cut = true, 0
 			q.Close()
 			if q, err = s.Open(t.Context()); err != nil {
@@ -58,7 +60,7 @@ func live(t *testing.T, s *Session, random *rand.Rand, most int) (deeds []deed) 
 			}
 		}
 		if d.cut+n > most {
-			d.cut = random.IntN(5)
+			d.cut = random.IntN(most / 2)
 		}
 		if err := q.Truncate(d.cut); err != nil {
 			t.Error(err)
@@ -119,14 +121,29 @@ func repeat(t *testing.T, s *Session, deeds []deed) {
 // as chance has it, all at once, and then each by itself.
 func TestAnyScheduleGivesTheRowsOfTextsAlone(t *testing.T) {
 	const texts = 24
+	folder := func(layout synthetic.Layout) Source {
+		shape := synthetic.Shape{Layout: layout, Vocabulary: 300, Width: 128, Layers: 2, Heads: 2, KeyHeads: 1, Hidden: 200, Context: 600, Seed: 1}
+		dir := t.TempDir()
+		if err := shape.Write(dir); err != nil {
+			t.Fatal(err)
+		}
+		return Source{Path: filepath.Join(dir, synthetic.File)}
+	}
 	for _, c := range []struct {
 		name     string
+		src      Source
 		smallest int
-	}{{"gqa", 4}, {"plain", 4}, {"long-gqa", 16}, {"long", 256}, {"keep", 64}} {
+		most     int // tokens of a text
+	}{
+		{"gqa", model("gqa"), 4, 120}, {"plain", model("plain"), 4, 120},
+		{"long-gqa", model("long-gqa"), 16, 500}, {"long", model("long"), 256, 500}, {"keep", model("keep"), 64, 120},
+		{"wide-gqa", folder(synthetic.Grouped), 64, 500}, {"wide", folder(synthetic.Grown), 64, 500},
+	} {
 		for seed := range uint64(3) {
 			t.Run(fmt.Sprintf("%s/seed=%d", c.name, seed), func(t *testing.T) {
 				before := testEnv.Counts()
-				s := openModel(t, c.name, Options{Provider: CPU, Chunk: 32})
+				o := Options{Provider: CPU, Chunk: 32, Context: c.most + 8}
+				s := openSource(t, c.src, o)
 				if !s.together {
 					t.Fatal("its steps run alone")
 				}
@@ -134,7 +151,7 @@ func TestAnyScheduleGivesTheRowsOfTextsAlone(t *testing.T) {
 				deeds := make([][]deed, texts)
 				var all sync.WaitGroup
 				for i := range deeds {
-					all.Go(func() { deeds[i] = live(t, s, rand.New(rand.NewPCG(seed, uint64(i))), 120) })
+					all.Go(func() { deeds[i] = live(t, s, rand.New(rand.NewPCG(seed, uint64(i))), c.most) })
 				}
 				all.Wait()
 				if err := s.Check(); err != nil {
@@ -146,7 +163,7 @@ func TestAnyScheduleGivesTheRowsOfTextsAlone(t *testing.T) {
 				if now := testEnv.Counts(); now.Leased != before.Leased {
 					t.Errorf("%d caches are leased, %d were before", now.Leased, before.Leased)
 				}
-				alone := openModel(t, c.name, Options{Provider: CPU, Chunk: 32})
+				alone := openSource(t, c.src, o)
 				for i := range deeds {
 					repeat(t, alone, deeds[i])
 				}
