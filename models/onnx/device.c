@@ -24,6 +24,7 @@ struct graft_device {
 
   /* Of CUDA's runtime. Errors are numbers, 0 is none. */
   int (*copy)(void *, size_t, const void *, size_t, size_t, size_t, int, void *);
+  int (*set)(void *, size_t, int, size_t, size_t, void *);
   int (*synchronize)(void *);
   int (*host_alloc)(void **, size_t, unsigned);
   int (*host_free)(void *);
@@ -55,12 +56,13 @@ static char *find_cuda(graft_device *d) {
   int (*make)(void **, unsigned) = (int (*)(void **, unsigned))dlsym(runtime, "cudaStreamCreateWithFlags");
   d->select = (int (*)(int))dlsym(runtime, "cudaSetDevice");
   d->copy = (int (*)(void *, size_t, const void *, size_t, size_t, size_t, int, void *))dlsym(runtime, "cudaMemcpy2DAsync");
+  d->set = (int (*)(void *, size_t, int, size_t, size_t, void *))dlsym(runtime, "cudaMemset2DAsync");
   d->synchronize = (int (*)(void *))dlsym(runtime, "cudaStreamSynchronize");
   d->host_alloc = (int (*)(void **, size_t, unsigned))dlsym(runtime, "cudaHostAlloc");
   d->host_free = (int (*)(void *))dlsym(runtime, "cudaFreeHost");
   d->stream_free = (int (*)(void *))dlsym(runtime, "cudaStreamDestroy");
   dlclose(runtime); /* the provider holds it */
-  if (!current || !make || !d->select || !d->copy || !d->synchronize || !d->host_alloc || !d->host_free || !d->stream_free)
+  if (!current || !make || !d->select || !d->copy || !d->set || !d->synchronize || !d->host_alloc || !d->host_free || !d->stream_free)
     return strdup("the CUDA runtime lacks a function");
   enum { NON_BLOCKING = 1 };
   int before = 0;
@@ -138,6 +140,15 @@ char *graft_device_copy(graft_device *d, int way, void *dst, size_t dst_pitch, c
   if (!d->pretended) return cuda_error(d->copy(dst, dst_pitch, src, src_pitch, width, rows, way, d->stream), "copying");
   graft_device_touch(d, 1);
   for (size_t i = 0; i < rows; i++) memcpy((char *)dst + i * dst_pitch, (const char *)src + i * src_pitch, width);
+  graft_device_touch(d, 0);
+  return NULL;
+}
+
+char *graft_device_blank(graft_device *d, void *dst, size_t pitch, size_t width, size_t rows) {
+  if (width == 0) return NULL;
+  if (!d->pretended) return cuda_error(d->set(dst, pitch, 0, width, rows, d->stream), "clearing");
+  graft_device_touch(d, 1);
+  for (size_t i = 0; i < rows; i++) memset((char *)dst + i * pitch, 0, width);
   graft_device_touch(d, 0);
   return NULL;
 }

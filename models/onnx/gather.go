@@ -17,14 +17,15 @@ package onnx
 //   - Runs of several tokens have one row and no holes.
 
 import (
+	"errors"
 	"unsafe"
 
 	"github.com/graft-gateway/graft/eft"
 )
 
-// holeStep is what the tokens of gathered pasts are rounded up to: more than any kernel
-// sums at once.
-const holeStep = 64
+// holeStep is what the tokens of gathered pasts are rounded up to: as many as the widest
+// vectors have numbers.
+const holeStep = 16
 
 func roundUp(tokens int) int { return (tokens + holeStep - 1) / holeStep * holeStep }
 
@@ -66,7 +67,7 @@ func (g *gathering) reserve(s *Session, past, present int) (err error) {
 			continue
 		}
 		side.m.free()
-		if *side.m, err = s.native.alloc(need+need/4, false); err != nil {
+		if *side.m, err = s.native.alloc(need+need/4, s.onDevice()); err != nil {
 			*side.m = memory{}
 			return err
 		}
@@ -88,56 +89,57 @@ func (s *Session) runGathered(f *frame, seats []*seat, past []int, held int, tok
 		placeSlot(&g.tensors[2*i+1], l, i, &g.present, to, batch, held+width)
 		size := l.slots[i].size() * l.kv.Size()
 		for r, seat := range seats {
-			s.gatherRow(i, g.past.at(from+r*held*size), seat, past[r], held)
+			if err := s.gatherRow(i, g.past.at(from+r*held*size), seat, past[r], held); err != nil {
+				return 0, errors.Join(err, s.native.settle())
+			}
 		}
 		from += (batch*held*size + 63) / 64 * 64
 		to += (batch*(held+width)*size + 63) / 64 * 64
 	}
 	given = f.set(past, held, tokens, rows)
+	if err := s.native.settle(); err != nil {
+		return 0, err
+	}
 	if err := g.binding.bind(f.tensors); err != nil {
 		return 0, err
 	}
 	if err := g.binding.bind(g.tensors); err != nil {
 		return 0, err
 	}
-	if err := g.binding.run(); err != nil {
+	if err := s.start(g.binding); err != nil {
 		return 0, err
 	}
-	to = 0
+	return given, s.putBack(seats, past, held, width)
+}
+
+// putBack copies what a run has added to every row behind the row's own past.
+func (s *Session) putBack(seats []*seat, past []int, held, width int) error {
+	g, l, batch := &s.pool.scratch, s.layout, len(past)
+	to := 0
 	for i := range l.slots {
 		size := l.slots[i].size() * l.kv.Size()
 		token := l.slots[i].token() * l.kv.Size()
 		for r, seat := range seats {
 			c := seat.cache
-			copyHost(unsafe.Add(c.at(0, i, seat.row), past[r]*token), c.capacity*token,
+			err := s.native.shift(unsafe.Add(c.at(0, i, seat.row), past[r]*token), c.capacity*token,
 				g.present.at(to+r*(held+width)*size+held*token), (held+width)*token, width*token, l.slots[i].rows())
+			if err != nil {
+				return errors.Join(err, s.native.settle())
+			}
 		}
 		to += (batch*(held+width)*size + 63) / 64 * 64
 	}
-	return given, nil
+	return s.native.settle()
 }
 
 // gatherRow copies the past of one row of a slot, and clears the holes behind it.
-func (s *Session) gatherRow(slot int, dst unsafe.Pointer, seat *seat, past, held int) {
+func (s *Session) gatherRow(slot int, dst unsafe.Pointer, seat *seat, past, held int) error {
 	l := &s.layout.slots[slot]
 	token := l.token() * s.layout.kv.Size()
 	src, pitch := seat.cache.at(0, slot, seat.row), seat.cache.capacity*token
-	copyHost(dst, held*token, src, pitch, past*token, l.rows())
-	if held == past {
-		return
+	err := s.native.shift(dst, held*token, src, pitch, past*token, l.rows())
+	if err == nil && held > past {
+		err = s.native.blank(unsafe.Add(dst, past*token), held*token, (held-past)*token, l.rows())
 	}
-	for r := range l.rows() {
-		clear(unsafe.Slice((*byte)(unsafe.Add(dst, (r*held+past)*token)), (held-past)*token))
-	}
-}
-
-// copyHost copies rows of width bytes between two pitches. It is called for every row of
-// every slot in a run, which is why it does not call C.
-func copyHost(dst unsafe.Pointer, dstPitch int, src unsafe.Pointer, srcPitch, width, rows int) {
-	if width == 0 {
-		return
-	}
-	for r := range rows {
-		copy(unsafe.Slice((*byte)(unsafe.Add(dst, r*dstPitch)), width), unsafe.Slice((*byte)(unsafe.Add(src, r*srcPitch)), width))
-	}
+	return err
 }

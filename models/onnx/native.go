@@ -204,6 +204,33 @@ func (n *native) copyRows(device bool, dst unsafe.Pointer, dstPitch int, src uns
 	return n.settle()
 }
 
+// shift copies as copyRows does, between places where caches are, and need not be there
+// before settle. The host's memory is copied without a call of C: it is called for every
+// row of every slot in a run.
+func (n *native) shift(dst unsafe.Pointer, dstPitch int, src unsafe.Pointer, srcPitch, width, rows int) error {
+	if n.device != noDevice {
+		return fail(C.graft_copy(&n.c, C.GRAFT_WITHIN_DEVICE, dst, C.size_t(dstPitch), src, C.size_t(srcPitch), C.size_t(width), C.size_t(rows)))
+	}
+	if width == 0 {
+		return nil
+	}
+	for r := range rows {
+		copy(unsafe.Slice((*byte)(unsafe.Add(dst, r*dstPitch)), width), unsafe.Slice((*byte)(unsafe.Add(src, r*srcPitch)), width))
+	}
+	return nil
+}
+
+// blank writes zeros as shift writes copies.
+func (n *native) blank(dst unsafe.Pointer, pitch, width, rows int) error {
+	if n.device != noDevice {
+		return fail(C.graft_device_blank(n.c.mover, dst, C.size_t(pitch), C.size_t(width), C.size_t(rows)))
+	}
+	for r := range rows {
+		clear(unsafe.Slice((*byte)(unsafe.Add(dst, r*pitch)), width))
+	}
+	return nil
+}
+
 // download copies rows of width bytes from where caches and scores are, which may be a
 // device, into the host's memory. They are there after settle.
 func (n *native) download(dst unsafe.Pointer, dstPitch int, src unsafe.Pointer, srcPitch, width, rows int) error {

@@ -317,16 +317,21 @@ func (s *Session) runRows(f *frame, c *cache, first int, past []int, tokens []ef
 	if err := b.bind(f.tensors); err != nil {
 		return 0, err
 	}
+	if err := s.start(b); err != nil {
+		return 0, err
+	}
+	c.current = c.next()
+	return given, nil
+}
+
+// start runs what is bound.
+func (s *Session) start(b binding) (err error) {
 	if s.onDevice() && !s.warm {
 		// CUDA loads much of itself in the first run, handlers included.
 		err = keepSignals(func() error { return b.run() })
 	} else {
 		err = b.run()
 	}
-	if err != nil {
-		return 0, err
-	}
-	s.warm = true
-	c.current = c.next()
-	return given, nil
+	s.warm = s.warm || err == nil
+	return err
 }

@@ -49,6 +49,7 @@ void graft_device_free(graft_device *d, void *data);
 void graft_device_touch(graft_device *d, int may);
 char *graft_device_copy(graft_device *d, int way, void *dst, size_t dst_pitch, const void *src, size_t src_pitch,
                         size_t width, size_t rows);
+char *graft_device_blank(graft_device *d, void *dst, size_t pitch, size_t width, size_t rows);
 char *graft_device_settle(graft_device *d);
 /* Host memory that a GPU reads and writes at full speed. */
 char *graft_device_pin(graft_device *d, size_t size, void **out);

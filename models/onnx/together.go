@@ -13,7 +13,7 @@ var togetherTexts = []int{2, 5, 17}
 
 const (
 	togetherSteps = 3
-	togetherHeld  = 4 * holeStep
+	togetherHeld  = 128
 )
 
 // probeTogether finds out whether steps of several texts may share a run: where a row is
@@ -45,7 +45,7 @@ func (s *Session) mayStepTogether() bool {
 	if !l.ragged() {
 		return false
 	}
-	return l.strategy == Shared || !s.onDevice() && l.has(roleMask) != nil && l.has(roleLast) == nil
+	return l.strategy == Shared || l.has(roleMask) != nil && l.has(roleLast) == nil
 }
 
 // join lets steps of several texts share a run. No sequence may hold a cache.
