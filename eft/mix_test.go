@@ -185,6 +185,7 @@ func TestCombineRefusesBrokenRows(t *testing.T) {
 		"NaN in tuned":         {pair(good, bad(nan), good), "NaN"},
 		"infinity in tuned":    {pair(good, bad(inf), good), "∞"},
 		"NaN in untuned":       {pair(good, good, bad(nan)), "NaN"},
+		"infinity in untuned":  {pair(good, good, bad(inf)), "∞"},
 		"no tuned":             {pair(good, Row{}, good), "tuned row is truncated"},
 		"no untuned":           {pair(good, good, Row{}), "untuned row is truncated"},
 		"short untuned":        {pair(good, good, Row{Scores: []float32{1}}), "untuned row scores 1 ids"},
