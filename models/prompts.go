@@ -56,7 +56,7 @@ func (m *Model) keepPrompts(ctx context.Context, cache *prefix.Cache) error {
 		Name: m.name, Weights: weights, Vocabulary: m.Vocabulary().Fingerprint(), Layout: m.session.LayoutFingerprint(),
 		Context: m.Context(), TokenBytes: m.session.TokenBytes(),
 	})
-	if err := m.measure(ctx, prompts); err != nil {
+	if err := cache.Alone(ctx, func() error { return m.measure(ctx, prompts) }); err != nil {
 		prompts.Close()
 		return err
 	}

@@ -24,8 +24,9 @@ type Shared interface {
 	// Has says how many of the first keys are there.
 	Has(ctx context.Context, keys [][32]byte) (n int, err error)
 	// Load returns the values of the first keys, each of size bytes, up to one that it
-	// does not have; with an error, what came before.
-	Load(ctx context.Context, keys [][32]byte, size int) (values [][]byte, err error)
+	// does not have; with an error, what came before. It gives up once they have taken
+	// longer than worth for each; 0 is without bound.
+	Load(ctx context.Context, keys [][32]byte, size int, worth time.Duration) (values [][]byte, err error)
 	// Set takes value over, and does not wait.
 	Set(key [32]byte, value []byte, ttl time.Duration)
 }
@@ -43,7 +44,10 @@ type Options struct {
 
 // Cache keeps prompts' keys and values for several models. It is safe for concurrent
 // use.
-type Cache struct{ options Options }
+type Cache struct {
+	options Options
+	turn    chan struct{} // holds one token while nothing is measured
+}
 
 // New makes a cache. It panics without a secret.
 func New(o Options) *Cache {
@@ -51,7 +55,20 @@ func New(o Options) *Cache {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Cache{o}
+	c := &Cache{options: o, turn: make(chan struct{}, 1)}
+	c.turn <- struct{}{}
+	return c
+}
+
+// Alone calls measure while no other of the cache's models is measured.
+func (c *Cache) Alone(ctx context.Context, measure func() error) error {
+	select {
+	case <-c.turn:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { c.turn <- struct{}{} }()
+	return measure()
 }
 
 // Identity is what a block depends on beside its tokens: two models with one identity

@@ -1,8 +1,8 @@
 // What things cost, and whether the shared tier is worth asking. Invariants:
 //
 //   - a shared tier that is closed is asked by no request; only a trial opens it;
-//   - one trial at most is under way, and after one that failed the next waits twice as
-//     long;
+//   - one series of trials at most is under way; it ends with one that went well, and
+//     each that failed waits twice as long for the next;
 //   - what is not known yet is taken to pay.
 
 package prefix
@@ -15,10 +15,12 @@ import (
 const (
 	// weight is how much a new measurement moves what is known.
 	weight = 0.25
-	// After a failure a trial is made firstWait later, and twice as long each time after
-	// that, up to longestWait.
-	firstWait   = 250 * time.Millisecond
+	// After a failure a trial is made at once, after the next firstWait later, and twice as
+	// long each time after that, up to longestWait. Each success halves it.
+	firstWait   = 50 * time.Millisecond
 	longestWait = time.Minute
+	// againTime is when a tier that works and does not pay is tried again.
+	againTime = 10 * time.Second
 	// steady is how many tokens a run must have to tell what a token costs.
 	steady = 32
 )
@@ -50,7 +52,8 @@ func mean(known *float64, elapsed time.Duration, tokens int) {
 		*known = now
 		return
 	}
-	*known += weight * (now - *known)
+	// One that was held up by something else must not count for many.
+	*known += weight * (min(now, 2**known) - *known)
 }
 
 func (c *costs) computed(elapsed time.Duration, tokens int) {
@@ -77,6 +80,9 @@ func (c *costs) asked(elapsed time.Duration) {
 func (c *costs) loaded(elapsed time.Duration, tokens int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.wait /= 2; c.wait < firstWait {
+		c.wait = 0
+	}
 	mean(&c.fetch, elapsed, tokens)
 }
 
@@ -99,45 +105,51 @@ func (c *costs) pays(tokens int) bool {
 	return c.compute == 0 || c.round+(c.fetch+c.bring)*n < c.compute*n
 }
 
+// worth is what computing so many tokens takes.
+func (c *costs) worth(tokens int) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Duration(c.compute * float64(tokens) * float64(time.Second))
+}
+
 // fail closes the shared tier.
 func (c *costs) fail() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.closed {
-		c.closed, c.wait = true, max(c.wait, firstWait)
-		c.retry = time.Now().Add(c.wait)
+		c.closed, c.retry = true, time.Time{}
 	}
 }
 
-// due says whether a trial of the shared tier is to be made, and that the caller makes
-// it.
-func (c *costs) due() bool {
+// due says whether a trial of the shared tier is to be made, that the caller makes it,
+// and how long it waits before: one that works in trials and not for requests is not
+// tried too often.
+func (c *costs) due() (wait time.Duration, due bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.trying || time.Now().Before(c.retry) {
-		return false
+		return 0, false
 	}
-	c.trying = true
-	return true
+	c.trying, wait = true, c.wait
+	if c.closed {
+		c.wait = min(2*c.wait+firstWait, longestWait)
+	}
+	return wait, true
 }
 
-// tried ends a trial: what a round trip took, and the values of so many tokens.
-func (c *costs) tried(round, load time.Duration, tokens int, err error) {
+// tried says what a trial found: what a round trip took, and the values of so many
+// tokens. One that failed is repeated by whom it failed, after wait.
+func (c *costs) tried(round, load time.Duration, tokens int, err error) (wait time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.trying = false
-	if err == nil {
-		c.round, c.fetch, c.closed = round.Seconds(), load.Seconds()/float64(tokens), false
-		c.wait /= 2
-	} else {
-		c.closed = true
-		c.wait *= 2
+	if err != nil {
+		c.closed, c.wait = true, min(2*c.wait+firstWait, longestWait)
+		return c.wait
 	}
-	c.wait = min(max(c.wait, firstWait), longestWait)
-	c.retry = time.Now().Add(c.wait)
-	if err == nil && !c.pays(1<<20) { // however long the prompt
-		c.retry = time.Now().Add(longestWait)
-	}
+	c.round, c.fetch = round.Seconds(), load.Seconds()/float64(tokens)
+	c.closed, c.trying = false, false
+	c.retry = time.Now().Add(againTime)
+	return 0
 }
 
 func (c *costs) read() Costs {

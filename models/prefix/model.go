@@ -23,7 +23,8 @@ const (
 	// written.
 	trialBlocks = 2
 	trialTime   = 2 * time.Second
-	trialPause  = 10 * time.Millisecond
+	trialTTL    = 10 * time.Second
+	trialPause  = 20 * time.Millisecond
 )
 
 // Model keeps the prompts of one model.
@@ -122,15 +123,33 @@ func (m *Model) Measured(compute, bring time.Duration, tokens int) {
 	m.costs.imported(bring, tokens)
 }
 
-// Try measures the shared tier, in the background, if that is due.
+// Try measures the shared tier, in the background, if that is due, and again and again
+// until it works.
 func (m *Model) Try() {
 	shared := m.cache.options.Shared
-	if shared == nil || m.ctx.Err() != nil || !m.costs.due() {
+	if shared == nil || m.ctx.Err() != nil {
+		return
+	}
+	wait, due := m.costs.due()
+	if !due {
 		return
 	}
 	m.work.Go(func() {
-		round, load, err := m.trial(shared)
-		m.costs.tried(round, load, trialBlocks*m.block, err)
+		for {
+			select {
+			case <-m.ctx.Done():
+				return
+			case <-time.After(wait):
+			}
+			var round, load time.Duration
+			err := m.cache.Alone(m.ctx, func() (err error) {
+				round, load, err = m.trial(shared)
+				return err
+			})
+			if wait = m.costs.tried(round, load, trialBlocks*m.block, err); err == nil {
+				return
+			}
+		}
 	})
 }
 
@@ -141,16 +160,23 @@ func (m *Model) trial(shared Shared) (round, load time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(m.ctx, trialTime)
 	defer cancel()
 	keys := make([][32]byte, trialBlocks)
+	write := func() {
+		for _, key := range keys {
+			shared.Set(key, make([]byte, m.size), trialTTL)
+		}
+	}
 	for i := range keys {
 		rand.Read(keys[i][:])
-		shared.Set(keys[i], make([]byte, m.size), trialTime)
 	}
+	write()
 	for {
 		began := time.Now()
 		n, err := shared.Has(ctx, keys)
-		round = time.Since(began)
-		if n == len(keys) {
+		if round = time.Since(began); n == len(keys) {
 			break
+		}
+		if err != nil {
+			write() // it may not have taken what was written
 		}
 		select {
 		case <-ctx.Done():
@@ -159,7 +185,7 @@ func (m *Model) trial(shared Shared) (round, load time.Duration, err error) {
 		}
 	}
 	began := time.Now()
-	values, err := shared.Load(ctx, keys, m.size)
+	values, err := shared.Load(ctx, keys, m.size, 0)
 	if err == nil && len(values) < len(keys) {
 		err = errTrial
 	}

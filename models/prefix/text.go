@@ -164,7 +164,7 @@ func (m *Model) fetch(ctx context.Context, keys []chain.Key, missing []int, bloc
 			return asked
 		}
 		began = time.Now()
-		values, err := shared.Load(ctx, some[:n], m.size)
+		values, err := shared.Load(ctx, some[:n], m.size, m.costs.worth(m.block))
 		m.costs.loaded(time.Since(began), len(values)*m.block)
 		for i, value := range values {
 			at := missing[i]
