@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize"
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/plotter"
@@ -106,7 +107,7 @@ func (p picture) draw() ([]byte, error) {
 	out.X.Min, out.X.Max = -.5, float64(len(p.groups))-.5
 	out.Y.Min = 0
 	out.Y.Max *= 1.15 // room for the numbers over the bars
-	out.Draw(draw.New(canvas))
+	out.Draw(draw.Crop(draw.New(canvas), 4, -8, 4, -4))
 	var text bytes.Buffer
 	if _, err := canvas.WriteTo(&text); err != nil {
 		return nil, err
@@ -146,6 +147,15 @@ func (p picture) style(out *plot.Plot) {
 		axis.Label.TextStyle.Color, axis.Tick.Label.Color = ink(), ink()
 		axis.LineStyle.Color, axis.Tick.LineStyle.Color = ink(), ink()
 	}
+	out.Y.Tick.Marker = plot.TickerFunc(func(least, most float64) []plot.Tick {
+		ticks := plot.DefaultTicks{}.Ticks(least, most)
+		for i, t := range ticks {
+			if t.Label != "" {
+				ticks[i].Label = humanize.CommafWithDigits(t.Value, 2)
+			}
+		}
+		return ticks
+	})
 	out.Legend.Top, out.Legend.Left = true, p.lines // lines go up to the right
 	out.Legend.ThumbnailWidth, out.Legend.Padding = 12, 1
 	grid := plotter.NewGrid()
@@ -211,5 +221,5 @@ func short(v float64) string {
 	if v < 10 {
 		return fmt.Sprintf("%.1f", v)
 	}
-	return number(float64(int(v + .5)))
+	return humanize.Comma(int64(v + .5))
 }

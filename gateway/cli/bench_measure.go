@@ -24,7 +24,7 @@ type benchMeasure struct {
 	JSON    bool     `help:"Write the report as JSON in place of tables; graft bench plot draws it." name:"json"`
 	Out     string   `help:"Write the report as JSON to this file as well." placeholder:"FILE"`
 	SVG     string   `help:"Draw the report as SVG files in this folder." placeholder:"DIR" name:"svg"`
-	Only    []string `help:"Measure these sections alone: simulated, in-process, server, first-token." placeholder:"SECTION,…"`
+	Only    []string `help:"Measure these sections alone: simulated, in-process, server, first-token, models, overhead." placeholder:"SECTION,…"`
 	Redis   string   `help:"Redis to share prefixes over; without it a redis-server is started for the time." placeholder:"URL"`
 	Library string   `help:"ONNX Runtime library, before every other place it is searched in." placeholder:"FILE" name:"onnxruntime"`
 
@@ -149,7 +149,7 @@ func (b *benchMeasure) tell(report *bench.Report) error {
 
 // benchSections are the sections' names, in the order in which they are measured.
 func benchSections() []string {
-	return []string{"simulated", "in-process", "server", "first-token"}
+	return []string{"simulated", "in-process", "server", "first-token", "models", "overhead"}
 }
 
 // sections are those that were asked for; the runtime is nil where nothing is started.
@@ -222,6 +222,8 @@ func (b *benchMeasure) started(s stand, questions []string) []bench.Section {
 		}}, questions, within(4)),
 		bench.Speed("server", "the embedded base behind a real server", b.servers(s), questions, within(6)),
 		bench.FirstTokens(prefixes, questions),
+		b.models(s),
+		b.overhead(s),
 	}
 }
 
