@@ -17,15 +17,35 @@ type Scored struct {
 // are dropped, too. Listed is taken over: its order and what is dropped are lost.
 func Canonical(listed []Scored, k int) Row {
 	listed = slices.DeleteFunc(listed, func(s Scored) bool { return !finite(float64(s.LogProb)) })
-	slices.SortFunc(listed, func(a, b Scored) int {
-		return cmp.Or(cmp.Compare(b.LogProb, a.LogProb), cmp.Compare(a.ID, b.ID))
-	})
-	listed = listed[:min(k, len(listed))]
+	listed = best(listed, k)
 	row := Row{IDs: make([]Token, len(listed)), LogProbs: make([]float32, len(listed)), Best: len(listed)}
 	for i, s := range listed {
 		row.IDs[i], row.LogProbs[i] = s.ID, s.LogProb
 	}
 	return row
+}
+
+// best orders the k best of listed and returns them. Few of many are kept in order while
+// the rest goes by; sorting a whole vocabulary for its twenty best takes ten times that.
+func best(listed []Scored, k int) []Scored {
+	order := func(a, b Scored) int {
+		return cmp.Or(cmp.Compare(b.LogProb, a.LogProb), cmp.Compare(a.ID, b.ID))
+	}
+	k = min(k, len(listed))
+	if k < 1 || k > 256 || k > len(listed)/8 {
+		slices.SortFunc(listed, order)
+		return listed[:k]
+	}
+	kept := listed[:k]
+	slices.SortFunc(kept, order)
+	for _, s := range listed[k:] {
+		if order(s, kept[k-1]) < 0 {
+			at, _ := slices.BinarySearchFunc(kept, s, order)
+			copy(kept[at+1:], kept[at:k-1])
+			kept[at] = s
+		}
+	}
+	return kept
 }
 
 // WithNamed returns row with tokens that were asked for by name behind its best, by

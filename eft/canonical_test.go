@@ -20,6 +20,29 @@ func TestACanonicalRowIsTheSameWhoeverListedIt(t *testing.T) {
 	}
 }
 
+func TestACanonicalRowOfManyIsThatOfASort(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 8))
+	for range 300 {
+		var listed []Scored
+		for id := range Token(1 + r.IntN(900)) {
+			listed = append(listed, Scored{id, float32(-r.IntN(60))})
+		}
+		want := slices.Clone(listed)
+		slices.SortStableFunc(want, func(a, b Scored) int { return int(b.LogProb - a.LogProb) })
+		r.Shuffle(len(listed), func(i, j int) { listed[i], listed[j] = listed[j], listed[i] })
+		k := r.IntN(120)
+		got := Canonical(listed, k)
+		if len(got.IDs) != min(k, len(want)) {
+			t.Fatalf("%d ids of the %d best", len(got.IDs), k)
+		}
+		for i, id := range got.IDs {
+			if id != want[i].ID || got.LogProbs[i] != want[i].LogProb {
+				t.Fatalf("place %d of %d: id %d with %v, want %+v", i, k, id, got.LogProbs[i], want[i])
+			}
+		}
+	}
+}
+
 func TestACanonicalRowListsFewerWhereThereAreFewer(t *testing.T) {
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
 	got := Canonical([]Scored{{3, -1}, {4, nan}, {5, inf}}, 20)
