@@ -26,7 +26,7 @@ func Canonical(listed []Scored, k int) Row {
 }
 
 // best orders the k best of listed and returns them. Few of many are kept in order while
-// the rest goes by; sorting a whole vocabulary for its twenty best takes ten times that.
+// the rest goes by: no need to sort a whole vocabulary for its twenty best.
 func best(listed []Scored, k int) []Scored {
 	order := func(a, b Scored) int {
 		return cmp.Or(cmp.Compare(b.LogProb, a.LogProb), cmp.Compare(a.ID, b.ID))
