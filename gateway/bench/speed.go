@@ -223,8 +223,8 @@ func (s *speed) round(ctx context.Context, gateway Target, g Group, round int) (
 }
 
 // turns says in what order the arms have a round, the plain base being −1: each round
-// begins with another one, every second one backwards. Where the answers' lengths are
-// the gateway's to say, the plain base is last.
+// begins with another one. Where the answers' lengths are the gateway's to say, the plain
+// base is last.
 func turns(arms, round int, plainLast bool) []int {
 	var order []int
 	for i := range arms {
@@ -233,11 +233,8 @@ func turns(arms, round int, plainLast bool) []int {
 	if !plainLast {
 		order = append(order, -1)
 	}
-	n := len(order)
-	turned := slices.Concat(order[round%n:], order[:round%n])
-	if round%2 == 1 {
-		slices.Reverse(turned)
-	}
+	at := round % len(order)
+	turned := slices.Concat(order[at:], order[:at])
 	if plainLast {
 		turned = append(turned, -1)
 	}

@@ -85,7 +85,6 @@ func (t *tables) cells(all []Cell) {
 		t.base(all[:n])
 		all = all[n:]
 	}
-	// What the columns mean is said once, below the last table, by remarks.
 }
 
 func (t *tables) base(cells []Cell) {
@@ -131,9 +130,11 @@ func (t *tables) firstTokens(all []FirstToken) {
 // remarks says what the columns mean, and what went wrong.
 func (t *tables) remarks(r *Report) {
 	if len(r.Cells) > 0 {
-		t.print(`plain/s    tokens a second of the base alone, streamed by its own server; same questions, same number of tokens
+		t.print(`drafter    who guesses ahead; "at 0.5" had so many of its guesses spoilt that about half are right
+length     of answers: natural ones end by themselves, fixed ones go on past their end to so many tokens
+plain/s    tokens a second of the base alone, streamed by its own server; same questions, same number of tokens
 tokens/s   of the gateway before it; ratio is both divided, and rounds the least and the most of single rounds
-agreed     share of the drafter's guesses that were right
+agreed     share of the drafter's guesses that were right, of those that were looked at
 first ms   until the first text, ms/token between tokens after it, both in the median; gap p95 between pieces of text
 
 `)
