@@ -35,8 +35,8 @@ type Decoding struct {
 	Memory *Reader // nil: one of its own
 }
 
-// DecodingReport is what was measured, all in one go: in every round memory is read and
-// every batch has its turn.
+// DecodingReport is what was measured, all in one go: in every round every batch has
+// its turn, and memory is read before each.
 type DecodingReport struct {
 	Model      string         `json:"model"`
 	Threads    int            `json:"threads"` // of one step
@@ -117,11 +117,11 @@ func (d Decoding) Measure(ctx context.Context, tell Progress) (*DecodingReport, 
 	speeds := make([][]float64, len(d.Batches))
 	var memory Bandwidth
 	for range d.Rounds {
-		var err error
-		if memory, err = d.Memory.Pass(ctx); err != nil {
-			return nil, err
-		}
 		for i, batch := range d.Batches {
+			var err error
+			if memory, err = d.Memory.Pass(ctx); err != nil {
+				return nil, err
+			}
 			tell.Begin(fmt.Sprintf("%s, %d texts at a time", d.Model, batch))
 			elapsed, err := d.round(ctx, batch)
 			if err != nil {
