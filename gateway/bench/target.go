@@ -137,6 +137,9 @@ func (c *client) post(ctx context.Context, t Target, url string, body any) (*htt
 		return nil, err
 	}
 	request.Header.Set("Content-Type", "application/json")
+	// Some servers say that they keep a connection, and close it. With this, which is not
+	// sent, a request that finds it closed goes out over another.
+	request.Header["Idempotency-Key"] = []string{}
 	if t.Key != "" {
 		request.Header.Set("Authorization", "Bearer "+t.Key)
 	}
