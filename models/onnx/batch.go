@@ -142,13 +142,13 @@ func (c *cache) edge(row, direction, gap int) int {
 	return edge
 }
 
-// chooseGathered takes steps whose texts are about as long as the first one's: all rows
-// of a run cost as much as the longest.
+// chooseGathered takes steps whose texts are about as long as the first one's: every row
+// of a run costs as much as the longest.
 func (s *Session) chooseGathered(b *batch, ready []*job) {
-	class := lengthClass(ready[0].sequence.length)
+	head := ready[0].sequence.length
 	for _, j := range ready {
 		held := max(b.held, roundUp(j.sequence.length))
-		if lengthClass(j.sequence.length) != class || len(b.jobs) > 0 && (len(b.jobs) == mostRows || (len(b.jobs)+1)*held*s.TokenBytes() > gatherBytes) {
+		if !alike(j.sequence.length, head) || len(b.jobs) > 0 && (len(b.jobs) == mostRows || (len(b.jobs)+1)*held*s.TokenBytes() > gatherBytes) {
 			continue
 		}
 		b.add(j)
@@ -156,13 +156,12 @@ func (s *Session) chooseGathered(b *batch, ready []*job) {
 	}
 }
 
-// lengthClass is the power of two up to which a length goes; the shortest are one class.
-func lengthClass(tokens int) int {
-	class := 64
-	for class < tokens {
-		class *= 2
-	}
-	return class
+// alike says whether neither of two lengths is more than twice the other. All short ones
+// are alike: there a run's other work counts for more.
+func alike(a, b int) bool {
+	const short = 64
+	a, b = max(a, short), max(b, short)
+	return a <= 2*b && b <= 2*a
 }
 
 // runBatch runs the steps of a batch. Where a run of several fails, each is run by

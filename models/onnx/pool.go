@@ -3,7 +3,8 @@ package onnx
 // Invariants:
 //   - The pool owns every cache of its session. seats[r] of a cache is the seat whose
 //     cache and row are that cache and r, and live counts them.
-//   - Caches without a live seat are at most idleBytes; kept counts them.
+//   - Caches without a live seat are at most idleBytes; kept counts them. So is the
+//     scratch memory while there is no seat.
 //   - A cache has widest rows at most, and at most growBytes if it has more than one.
 //   - Seats are leased, moved and run on by whoever leads the loop; they are given back
 //     by anybody. So a run's rows stay where they are, for their sequences are busy.
@@ -239,6 +240,9 @@ func (p *pool) check() error {
 				kept += c.bytes()
 			}
 		}
+	}
+	if p.leased == 0 && p.scratch.bytes() > idleBytes {
+		return fmt.Errorf("onnx: %d bytes of scratch memory are kept for nobody, at most %d may", p.scratch.bytes(), idleBytes)
 	}
 	if kept != p.kept || kept > idleBytes || leased != p.leased {
 		return fmt.Errorf("onnx: the pool counts %d idle bytes of %d, at most %d, and %d seats of %d", p.kept, kept, idleBytes, p.leased, leased)
