@@ -37,6 +37,7 @@ type ahead struct {
 type slot struct {
 	rows   []eft.PairRows // in the order of the pairs, zero for one without weight
 	scores []float32      // what the rows lie in once they are copied
+	held   bool           // somebody outside needs the rows
 }
 
 func newAhead(pairs int) ahead { return ahead{pairs: make([]PairSequence, pairs)} }
@@ -146,9 +147,35 @@ func (a *ahead) settle(tokens int, agreed bool) {
 		tokens = len(a.slots)
 	}
 	tokens = min(tokens, len(a.slots))
-	a.free = append(a.free, a.slots[:tokens]...)
+	for _, s := range a.slots[:tokens] {
+		a.give(s)
+	}
 	a.slots = slices.Delete(a.slots, 0, tokens)
 	a.borrowed = max(a.borrowed-tokens, 0)
+}
+
+// hold keeps the rows of the first slot until release.
+func (a *ahead) hold() *slot {
+	s := a.slots[0]
+	if a.borrowed == 0 {
+		s.keep()
+		a.borrowed = 1
+	}
+	s.held = true
+	return s
+}
+
+// release ends hold, behind settle.
+func (a *ahead) release(s *slot) {
+	s.held = false
+	a.free = append(a.free, s)
+}
+
+// give makes a slot free that nobody holds.
+func (a *ahead) give(s *slot) {
+	if !s.held {
+		a.free = append(a.free, s)
+	}
 }
 
 // keep copies what the next call would overwrite.
@@ -193,7 +220,7 @@ func (a *ahead) take() *slot {
 
 // drop gives the last slot back.
 func (a *ahead) drop() {
-	a.free = append(a.free, a.slots[len(a.slots)-1])
+	a.give(a.slots[len(a.slots)-1])
 	a.slots = a.slots[:len(a.slots)-1]
 }
 

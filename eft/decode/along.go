@@ -68,7 +68,10 @@ func (l *loop) gather(ctx context.Context, leading *lead, queue []own) ([]own, e
 	if err := a.reach(ctx, 0); err != nil {
 		return nil, err
 	}
-	next, ok := <-leading.rows
+	next, ok, err := l.await(leading)
+	if err != nil {
+		return nil, err
+	}
 	for ok {
 		queue = append(queue, next)
 		if next.err != nil || next.last {
@@ -82,6 +85,22 @@ func (l *loop) gather(ctx context.Context, leading *lead, queue []own) ([]own, e
 		}
 	}
 	return queue, a.reach(ctx, max(len(queue)-1, 0))
+}
+
+// await returns the next row of the base; meanwhile it tells what is owed.
+func (l *loop) await(leading *lead) (next own, ok bool, err error) {
+	for len(l.owed) > 0 {
+		select {
+		case next, ok = <-leading.rows:
+			return next, ok, nil
+		default:
+		}
+		if err := l.repay(); err != nil {
+			return next, false, err
+		}
+	}
+	next, ok = <-leading.rows
+	return next, ok, nil
 }
 
 // follow commits the token behind one of the base's rows. It says whether that was the

@@ -130,6 +130,8 @@ func (l *loop) meanwhile(ctx context.Context, cancel context.CancelCauseFunc, pa
 			if err = l.guess(ctx, n+1); err == nil && len(l.ahead.guesses()) == n {
 				last = n
 			}
+		} else if len(l.owed) > 0 {
+			err = l.repay()
 		} else {
 			a := <-l.answers
 			l.round.Base = a.took
@@ -145,7 +147,7 @@ func (l *loop) meanwhile(ctx context.Context, cancel context.CancelCauseFunc, pa
 
 // walk commits tokens along the path until one differs from it, and that one too.
 func (l *loop) walk(ctx context.Context, rows []eft.Row, emit func(Step) bool) error {
-	a, walked, agreed := &l.ahead, 0, true
+	a, agreed := &l.ahead, true
 	for i := 0; i < len(rows) && agreed && l.report.Finish == ""; i++ {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -161,12 +163,11 @@ func (l *loop) walk(ctx context.Context, rows []eft.Row, emit func(Step) bool) e
 		agreed = a.commit(token)
 		a.settle(1, agreed)
 		if guessed {
-			walked++
+			l.round.Walked++
 			if agreed {
 				l.round.Agreed++
 			}
 		}
 	}
-	l.round.Walked += walked
 	return nil
 }

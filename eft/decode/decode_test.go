@@ -349,6 +349,27 @@ func TestFailuresEndTheTextAndCloseEverything(t *testing.T) {
 	}
 }
 
+func TestReportsOfCancelledTextsAddUp(t *testing.T) {
+	r := request(model("b"), pair("p"))
+	answer, _ := run(t, r)
+	for _, by := range []Guesser{Tuned, Own} {
+		for after := range 20 {
+			r.Drafter = guesser{answer, by, 8, 1, rand.New(rand.NewPCG(1, 1))}
+			ctx, cancel := context.WithCancel(t.Context())
+			emitted := 0
+			report, err := Run(ctx, r, func(Step) bool {
+				if emitted++; emitted > after {
+					cancel()
+				}
+				return true
+			})
+			if !errors.Is(err, context.Canceled) || report.Agreed > report.Drafted || report.Tokens != emitted {
+				t.Errorf("by %d, cancelled behind %d tokens: %+v, %v", by, emitted, report, err)
+			}
+		}
+	}
+}
+
 func TestCancellationStopsWithinOneStep(t *testing.T) {
 	base, small := model("b"), pair("p")
 	ctx, cancel := context.WithCancel(t.Context())

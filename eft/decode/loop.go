@@ -11,6 +11,7 @@
 package decode
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -32,6 +33,8 @@ type loop struct {
 
 	answers chan answer   // from the goroutine that asks the base
 	names   [][]eft.Token // asked for in this round, for each of the base's rows
+	owed    []owed        // in the order of their positions
+	paid    []owed        // memory of those that were told
 	round   Round         // what comes of this one
 	sent    bool          // the base was asked in it
 	report  Report
@@ -59,15 +62,22 @@ func Run(ctx context.Context, request Request, emit func(Step) bool) (Report, er
 	}
 	l.begin()
 	defer l.drafting.End()
+	err := l.rounds(ctx, emit)
+	// What was emitted is told of, whatever came behind it.
+	return l.report, cmp.Or(err, l.settle(0))
+}
+
+// rounds goes on until the text has ended.
+func (l *loop) rounds(ctx context.Context, emit func(Step) bool) error {
 	// What fails in one place ends the work in all others.
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	for l.report.Finish == "" {
 		if err := l.once(ctx, cancel, emit); err != nil {
-			return l.report, err
+			return err
 		}
 	}
-	return l.report, nil
+	return nil
 }
 
 func (l *loop) open(ctx context.Context) error {
@@ -152,6 +162,9 @@ func (l *loop) send(path int) {
 // take chooses and commits the token behind the base's row, with the pairs' rows in the
 // first slot that is left.
 func (l *loop) take(base eft.Row, pairs []eft.PairRows, emit func(Step) bool) (eft.Token, error) {
+	if err := l.settle(mostOwed - 1); err != nil {
+		return 0, err
+	}
 	position := l.ahead.committed
 	rows := eft.Rows{Base: base, Pairs: pairs}
 	combination, err := l.mixer.Combine(rows)
@@ -170,7 +183,7 @@ func (l *loop) take(base eft.Row, pairs []eft.PairRows, emit func(Step) bool) (e
 func (l *loop) tell(step Step, emit func(Step) bool) {
 	r, c := &l.report, step.Combination
 	r.Tokens++
-	r.KL += c.KL()
+	l.owe(step.Rows.Base, c)
 	r.MissingMass += c.MissingMass
 	r.Truncated = r.Truncated || c.Truncated
 	if c.Top != c.BaseTop {
