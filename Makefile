@@ -79,7 +79,7 @@ gpu-check: tools ## compare an NVIDIA GPU with the CPU and time it (GRAFT_GPU_MO
 		go test ./models/onnx -count 1 -v -timeout 60m -run '^TestGPU$$'
 
 soak: build ## 64 streams at once for SOAK=60s, and what they leave behind
-	GRAFT_SOAK=$(SOAK) go test ./e2e -count 1 -v -timeout 60m -run TestManyStreams
+	GRAFT_SOAK=$(SOAK) go test ./e2e -count 1 -v -timeout 60m -run "TestManyStreams|TestMixedLoad"
 
 fuzz: build ## every fuzz target for FUZZTIME=10s
 	@for package in $$(go list ./...); do \
