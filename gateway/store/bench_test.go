@@ -50,3 +50,29 @@ func benchmark(b *testing.B, o Options, size int, before func()) {
 		buffer, _ = c.Get(context.Background(), key(0), buffer[:0])
 	}
 }
+
+// BenchmarkLoad brings what a prompt of 960 tokens has in the embedded base.
+func BenchmarkLoad(b *testing.B) {
+	const size, n = 295_000, 15
+	server := redistest.Start(b)
+	blocks, err := OpenBlocks(Options{Secret: secret, Redis: &RedisOptions{URL: server.URL(), Deadline: time.Second}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer blocks.Close()
+	var keys [][32]byte
+	for i := range n {
+		keys = append(keys, key(i))
+		blocks.Redis().Set(key(i), make([]byte, size), time.Hour)
+	}
+	for blocks.remote.queue.bytes.Load() > 0 {
+		time.Sleep(time.Millisecond)
+	}
+	b.SetBytes(n * size)
+	b.ReportAllocs()
+	for b.Loop() {
+		if values, err := blocks.Redis().Load(context.Background(), keys, size, time.Minute, 0); len(values) != n || err != nil {
+			b.Fatal(len(values), err)
+		}
+	}
+}

@@ -13,9 +13,8 @@ const (
 	// chunkBytes is about how much one round trip brings of large values: what a
 	// deadline ends is lost, and so is what had come by then.
 	chunkBytes = 5 << 18
-	// blocksDeadline bounds one round trip that brings values, and asking which there
-	// are takes two thirds of it: a Redis that fails in either costs a text 10 ms at most.
-	blocksDeadline = 6 * time.Millisecond
+	// blocksDeadline bounds asking which values there are.
+	blocksDeadline = 4 * time.Millisecond
 )
 
 // ErrSlow says that Redis works, and that values take longer than they are worth.
@@ -102,7 +101,7 @@ func (b *BlockRedis) Has(ctx context.Context, keys [][32]byte) (n int, err error
 	if err := r.ready(ctx); err != nil || len(keys) == 0 {
 		return 0, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.deadline*2/3)
+	ctx, cancel := context.WithTimeout(ctx, r.deadline)
 	defer cancel()
 	began := time.Now()
 	pipeline := r.client.Pipeline()
@@ -125,31 +124,31 @@ func (b *BlockRedis) Has(ctx context.Context, keys [][32]byte) (n int, err error
 }
 
 // Load returns the values of the first keys, each of size bytes, up to one that is not
-// there, is not sealed or does not come in time: every round trip has a deadline of its
-// own, and each brings twice as many as the one before if that was quick. Once values
-// have taken longer than so many are worth, no more are asked for; worth 0 is without
-// bound. An error is as with Has, and what came before it counts.
-func (b *BlockRedis) Load(ctx context.Context, keys [][32]byte, size int, worth time.Duration) (values [][]byte, err error) {
-	r, all := b.remote, time.Now()
+// there or is not sealed. It takes no longer than patience, and worth more for each value
+// that has come: who could have done without it loses no more than patience, whatever
+// Redis does. Each round trip brings twice as many as the one before if that was quick.
+// An error is as with Has, and what came before it counts.
+func (b *BlockRedis) Load(ctx context.Context, keys [][32]byte, size int, patience, worth time.Duration) (values [][]byte, err error) {
+	r, began := b.remote, time.Now()
+	defer func() { r.reading.Add(int64(time.Since(began))) }()
 	most := max(1, chunkBytes/(size+1))
-	for next := 1; len(keys) > 0; {
+	for next := min(2, most); len(keys) > 0; {
 		if err := r.ready(ctx); err != nil {
 			return values, err
 		}
+		sent := time.Now()
+		left := patience + worth*time.Duration(len(values)) - sent.Sub(began)
+		if left <= 0 {
+			return values, ErrSlow
+		}
 		n := min(next, len(keys))
-		began := time.Now()
-		got, err := r.chunk(ctx, keys[:n], size)
-		took := time.Since(began)
-		r.reading.Add(int64(took))
+		got, err := r.chunk(ctx, left, keys[:n], size)
 		values = append(values, got...)
 		if err != nil || len(got) < n {
 			return values, err
 		}
 		keys = keys[n:]
-		if len(keys) > 0 && worth > 0 && time.Since(all) > worth*time.Duration(len(values)) {
-			return values, ErrSlow
-		}
-		if took < r.deadline/4 {
+		if time.Since(sent) < patience/4 {
 			next = min(2*next, most)
 		}
 	}
@@ -175,8 +174,8 @@ func (r *remote) ready(ctx context.Context) error {
 
 // chunk brings some values in one round trip, up to the first that is not as it should
 // be.
-func (r *remote) chunk(ctx context.Context, keys [][32]byte, size int) (values [][]byte, err error) {
-	ctx, cancel := context.WithTimeout(ctx, r.deadline)
+func (r *remote) chunk(ctx context.Context, left time.Duration, keys [][32]byte, size int) (values [][]byte, err error) {
+	ctx, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
 	pipeline := r.client.Pipeline()
 	replies := make([]*redis.ZeroCopyStringCmd, len(keys))

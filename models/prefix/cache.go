@@ -24,9 +24,9 @@ type Shared interface {
 	// Has says how many of the first keys are there.
 	Has(ctx context.Context, keys [][32]byte) (n int, err error)
 	// Load returns the values of the first keys, each of size bytes, up to one that it
-	// does not have; with an error, what came before. It gives up once they have taken
-	// longer than worth for each; 0 is without bound.
-	Load(ctx context.Context, keys [][32]byte, size int, worth time.Duration) (values [][]byte, err error)
+	// does not have; with an error, what came before. It takes no longer than patience,
+	// and worth more for each value that has come.
+	Load(ctx context.Context, keys [][32]byte, size int, patience, worth time.Duration) (values [][]byte, err error)
 	// Set takes value over, and does not wait.
 	Set(key [32]byte, value []byte, ttl time.Duration)
 }
@@ -87,6 +87,9 @@ type Identity struct {
 }
 
 const (
+	// patience bounds what a text loses to a shared tier that does not do what it should.
+	patience = 9 * time.Millisecond
+
 	// largestBody bounds a block's bytes: a deadline of milliseconds is for a round
 	// trip that brings at least one.
 	largestBody = 512 << 10

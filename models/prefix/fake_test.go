@@ -136,7 +136,7 @@ func (f *faulty) Has(_ context.Context, keys [][32]byte) (int, error) {
 	return len(keys), nil
 }
 
-func (f *faulty) Load(_ context.Context, keys [][32]byte, _ int, _ time.Duration) (values [][]byte, err error) {
+func (f *faulty) Load(_ context.Context, keys [][32]byte, _ int, _, _ time.Duration) (values [][]byte, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, key := range keys {

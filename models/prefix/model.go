@@ -24,7 +24,7 @@ const (
 	trialBlocks = 2
 	trialTime   = 2 * time.Second
 	trialTTL    = 10 * time.Second
-	trialPause  = 20 * time.Millisecond
+	trialPause  = 5 * time.Millisecond
 )
 
 // Model keeps the prompts of one model.
@@ -185,7 +185,7 @@ func (m *Model) trial(shared Shared) (round, load time.Duration, err error) {
 		}
 	}
 	began := time.Now()
-	values, err := shared.Load(ctx, keys, m.size, 0)
+	values, err := shared.Load(ctx, keys, m.size, patience, 0)
 	if err == nil && len(values) < len(keys) {
 		err = errTrial
 	}

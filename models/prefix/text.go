@@ -159,12 +159,13 @@ func (m *Model) fetch(ctx context.Context, keys []chain.Key, missing []int, bloc
 		if !m.usable(ctx, err) {
 			return asked
 		}
-		m.costs.asked(time.Since(began))
+		round := time.Since(began)
+		m.costs.asked(round)
 		if n == 0 || !m.costs.sharedPays(n*m.block) {
 			return asked
 		}
 		began = time.Now()
-		values, err := shared.Load(ctx, some[:n], m.size, m.costs.worth(m.block))
+		values, err := shared.Load(ctx, some[:n], m.size, patience-round, m.costs.worth(m.block))
 		m.costs.loaded(time.Since(began), len(values)*m.block)
 		for i, value := range values {
 			at := missing[i]
