@@ -71,7 +71,7 @@ type OverheadSlope struct {
 // request was due to be sent, at half of what the gateway could do.
 type OpenLoop struct {
 	Streams         int     `json:"streams"`
-	Capacity        float64 `json:"capacity_tokens_per_second"` // of the way in a closed loop with as many clients
+	Capacity        float64 `json:"capacity_tokens_per_second"` // that the way keeps up with
 	TokensPerSecond float64 `json:"tokens_per_second"`          // due
 	Tokens          int     `json:"tokens"`                     // that came
 	P50             float64 `json:"p50_seconds"`
@@ -201,15 +201,52 @@ func (m *overhead) cell(ctx context.Context, tell Progress, clients, tokens int)
 	}, nil
 }
 
+// sustained is the median lateness up to which tokens count as coming at the pace at which
+// they are due; searches bounds the search for such a pace.
+const (
+	sustained = 0.01
+	searches  = 12
+)
+
+// capacity is the most tokens a second that the way keeps up with at a fixed pace, to
+// within a third. A closed loop tells more: tokens that come at once go on together.
+func (m *overhead) capacity(ctx context.Context) (float64, error) {
+	_, all, err := m.load.closed(ctx, m.way.Through, m.Streams, 4*m.Streams, m.StreamTokens)
+	if err != nil {
+		return 0, err
+	}
+	most := rate(4*m.Streams*m.StreamTokens, all.Seconds())
+	defer m.on.Pace(0)
+	for range searches {
+		pace := m.pace(most)
+		m.on.Pace(pace)
+		late, e := m.load.open(ctx, m.way.Through, m.Streams, m.StreamTokens, pace, m.Lasts/4)
+		if ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
+		if e == nil && quantile(late, .5) <= sustained {
+			return most, nil
+		}
+		err = e // a queue that is full is a pace that is too fast
+		most *= 0.7
+	}
+	return 0, errors.Join(errors.New("tokens come late at any pace"), err)
+}
+
+// pace is the time between a stream's tokens for so many tokens a second in all.
+func (m *overhead) pace(tokens float64) time.Duration {
+	return time.Duration(float64(m.Streams) / tokens * float64(time.Second))
+}
+
 // openLoop finds the capacity and then has the base send half as much, by turns.
 func (m *overhead) openLoop(ctx context.Context, tell Progress) (OpenLoop, error) {
 	out := OpenLoop{Streams: m.Streams}
-	_, all, err := m.load.closed(ctx, m.way.Through, m.Streams, 4*m.Streams, m.StreamTokens)
-	if err != nil {
+	var err error
+	tell.Begin(fmt.Sprintf("%s, how much %d streams can have", m.way.Name, m.Streams))
+	if out.Capacity, err = m.capacity(ctx); err != nil {
 		return out, err
 	}
-	out.Capacity = rate(4*m.Streams*m.StreamTokens, all.Seconds())
-	pace := time.Duration(2 * float64(m.Streams) / out.Capacity * float64(time.Second))
+	pace := m.pace(out.Capacity / 2)
 	out.TokensPerSecond = quotient(float64(m.Streams), pace.Seconds())
 	m.on.Pace(pace)
 	defer m.on.Pace(0)

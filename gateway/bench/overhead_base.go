@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,7 +17,7 @@ import (
 // Instant is a base server that answers at once: what a gateway before it takes is the
 // gateway's own. It speaks as the server behind it does, asks it once for each kind of
 // request, and from then on repeats what it heard with as many tokens as are wanted, one
-// event each, every one the same. Requests for several rows at once are not repeated.
+// event each, every one the same. A list of prompts gets the same row for each.
 //
 // Invariant: until Prepared is set everything goes to the server behind, so that what a
 // gateway finds out at its start is true of it.
@@ -37,6 +38,7 @@ type kind struct {
 	logprobs string
 	ids      bool
 	usage    bool
+	list     bool // of prompts
 }
 
 // recorded is an answer of two tokens in parts. Of one that does not stream all is tail.
@@ -45,6 +47,10 @@ type recorded struct {
 	head   []byte // before the first token
 	token  []byte // one token's event, to be repeated
 	tail   []byte // the last token, and what follows
+
+	// Of an answer to a list head and tail stand round the choices, and each is choice
+	// behind its index.
+	choice []byte
 }
 
 // NewInstant stands before a server that speaks a base's protocol.
@@ -93,17 +99,30 @@ func (b *Instant) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		b.pass(w, r, body)
 		return
 	}
-	k := kind{r.URL.Path, in.Stream, string(in.Logprobs), in.TokenIDs, in.StreamOptions.IncludeUsage}
+	prompts := in.prompts()
+	k := kind{r.URL.Path, in.Stream, string(in.Logprobs), in.TokenIDs, in.StreamOptions.IncludeUsage, len(prompts) > 1}
 	answer, err := b.answer(r, k, body)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)
 		return
 	}
+	if k.list {
+		answer = answer.repeat(len(prompts))
+	}
 	answer.write(w, r, in.MaxTokens, arrived, time.Duration(b.pace.Load()))
 }
 
-// repeats says whether a request can be answered by repeating: one text, whose length is
-// known.
+// prompts are those of a list of lists, nil for one prompt.
+func (in wanted) prompts() []json.RawMessage {
+	var lists []json.RawMessage
+	if json.Unmarshal(in.Prompt, &lists) != nil || len(lists) == 0 || !bytes.HasPrefix(bytes.TrimSpace(lists[0]), []byte("[")) {
+		return nil
+	}
+	return lists
+}
+
+// repeats says whether a request can be answered by repeating: of one text, whose length
+// is known, or of one token behind each of several.
 func repeats(path string, in wanted) bool {
 	if in.Names != nil || in.MaxTokens < 1 || !in.Stream && in.MaxTokens > 1 {
 		return false
@@ -112,9 +131,7 @@ func repeats(path string, in wanted) bool {
 	case "/v1/chat/completions":
 		return true
 	case "/v1/completions":
-		var lists []json.RawMessage
-		several := json.Unmarshal(in.Prompt, &lists) == nil && len(lists) > 1 && bytes.HasPrefix(bytes.TrimSpace(lists[0]), []byte("["))
-		return !several
+		return !in.Stream || len(in.prompts()) < 2
 	}
 	return false
 }
@@ -161,6 +178,13 @@ func (b *Instant) answer(r *http.Request, k kind, body []byte) (*recorded, error
 	if k.stream {
 		fields["max_tokens"] = json.RawMessage("2")
 	}
+	if k.list {
+		var in wanted
+		if err := json.Unmarshal(body, &in); err != nil {
+			return nil, err
+		}
+		fields["prompt"] = slices.Concat(json.RawMessage("["), in.prompts()[0], json.RawMessage("]"))
+	}
 	fields["ignore_eos"] = json.RawMessage("true")
 	asked, err := json.Marshal(fields)
 	if err != nil {
@@ -174,9 +198,13 @@ func (b *Instant) answer(r *http.Request, k kind, body []byte) (*recorded, error
 	known := &recorded{header: http.Header{}, tail: told.body.Bytes()}
 	copyHeader(known.header, told.header)
 	if k.stream {
-		if err := known.part(); err != nil {
-			return nil, err
-		}
+		err = known.part()
+	}
+	if k.list {
+		err = known.open()
+	}
+	if err != nil {
+		return nil, err
 	}
 	b.kinds[k] = known
 	return known, nil
@@ -197,6 +225,47 @@ func (h *heard) Write(data []byte) (n int, err error) { return h.body.Write(data
 
 // Flush has nothing to do; streams want it.
 func (h *heard) Flush() {}
+
+// open cuts the answer to a list of one prompt where more choices go.
+func (a *recorded) open() error {
+	var whole map[string]json.RawMessage
+	var choices []map[string]json.RawMessage
+	err := json.Unmarshal(a.tail, &whole)
+	if err == nil {
+		err = json.Unmarshal(whole["choices"], &choices)
+	}
+	if err != nil || len(choices) != 1 {
+		return fmt.Errorf("one prompt has %d choices, and one is needed (%v): %q", len(choices), err, a.tail)
+	}
+	delete(whole, "choices")
+	delete(choices[0], "index")
+	choice, err := json.Marshal(choices[0])
+	if err != nil {
+		return err
+	}
+	rest, err := json.Marshal(whole)
+	if err != nil {
+		return err
+	}
+	a.choice = append([]byte(","), choice[1:]...)
+	a.head, a.tail = []byte(`{"choices":[`), append([]byte("],"), rest[1:]...)
+	if len(choices[0]) == 0 || len(whole) == 0 {
+		return fmt.Errorf("an answer has nothing but its choices: %q", a.tail)
+	}
+	return nil
+}
+
+// repeat is the answer to so many prompts.
+func (a *recorded) repeat(prompts int) *recorded {
+	all := bytes.Clone(a.head)
+	for i := range prompts {
+		if i > 0 {
+			all = append(all, ',')
+		}
+		all = append(strconv.AppendInt(append(all, `{"index":`...), int64(i), 10), a.choice...)
+	}
+	return &recorded{header: a.header, tail: append(all, a.tail...)}
+}
 
 // part cuts a stream of two tokens.
 func (a *recorded) part() error {

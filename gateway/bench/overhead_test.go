@@ -35,7 +35,7 @@ func (p *parrot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !in.Stream {
-		fmt.Fprintf(w, `{"choices":[{"text":"a%d"}]}`, n)
+		fmt.Fprintf(w, `{"choices":[{"index":0,"text":"a%d"}],"id":"x"}`, n)
 		return
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
@@ -108,7 +108,8 @@ func TestWhatIsNotOneTextGoesOn(t *testing.T) {
 		`{"prompt":[[1,2]],"max_tokens":1}`:                            true,
 		`{"prompt":[[1,2]],"max_tokens":1,"logprobs":20}`:              true,
 		`{"prompt":[1,2],"max_tokens":5,"stream":true}`:                true,
-		`{"prompt":[[1,2],[1,2,3]],"max_tokens":1}`:                    false,
+		`{"prompt":[[1,2],[1,2,3]],"max_tokens":1,"logprobs":3}`:       true,
+		`{"prompt":[[1,2],[1,2,3]],"max_tokens":1,"stream":true}`:      false,
 		`{"prompt":[[1,2]],"max_tokens":2}`:                            false,
 		`{"prompt":[[1,2]],"max_tokens":1,"logprob_token_ids":[4]}`:    false,
 		`{"prompt":[[1,2]],"stream":true}`:                             false,
@@ -134,6 +135,18 @@ func TestWhatIsNotOneTextGoesOn(t *testing.T) {
 	}
 	if n := behind.asked.Load() - before; n != 1 {
 		t.Errorf("the same GET went on %d times", n)
+	}
+}
+
+func TestEveryPromptOfAListHasTheRow(t *testing.T) {
+	base, _, url := instant(t)
+	base.Prepare(true, 0)
+	for range 2 {
+		_, got := post(t, url+"/v1/completions", `{"prompt":[[1],[1,2],[3]],"max_tokens":1}`)
+		const want = `{"choices":[{"index":0,"text":"a1"},{"index":1,"text":"a1"},{"index":2,"text":"a1"}],"id":"x"}`
+		if got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
 	}
 }
 
