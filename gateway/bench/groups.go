@@ -53,20 +53,21 @@ func Groups(k Kind, quick bool) []Group {
 // full are the groups of a full run. At concurrency 1 so many questions are asked in a
 // round: enough that rounds of a fast base take some time.
 func full(questions int) []Group {
-	every := arms(1, openai.DraftOff, openai.DraftTuned, openai.DraftBase, openai.DraftAuto)
+	guessing := arms(1, openai.DraftTuned, openai.DraftBase, openai.DraftAuto)
+	every := slices.Concat(arms(1, openai.DraftOff), guessing)
 	some := arms(1, openai.DraftTuned, openai.DraftAuto)
 	var groups []Group
 	for _, temperature := range []float64{0, .8} {
 		groups = append(groups,
-			Group{Temperature: temperature, Concurrency: 1, Rounds: 4, Questions: questions, Arms: every},
-			Group{Temperature: temperature, Concurrency: 4, Rounds: 2, Questions: 2, Arms: every},
-			Group{Temperature: temperature, Concurrency: 16, Rounds: 2, Questions: 2, Arms: every},
+			Group{Temperature: temperature, Concurrency: 1, Rounds: 3, Questions: questions, Arms: every},
+			Group{Temperature: temperature, Concurrency: 4, Rounds: 2, Questions: 2, Arms: guessing},
+			Group{Temperature: temperature, Concurrency: 16, Rounds: 2, Questions: 2, Arms: guessing},
 			Group{Temperature: temperature, Concurrency: 1, Rounds: 2, Questions: questions, Arms: arms(.5, openai.DraftTuned, openai.DraftBase, openai.DraftAuto)},
-			Group{Temperature: temperature, Concurrency: 1, Rounds: 3, Questions: max(1, questions/4), Length: fixedLength, Arms: every},
+			Group{Temperature: temperature, Concurrency: 1, Rounds: 3, Questions: max(1, questions/4), Length: fixedLength, Arms: some},
 		)
 	}
 	return append(groups,
-		Group{Concurrency: 64, Rounds: 2, Questions: 1, Arms: every},
+		Group{Concurrency: 64, Rounds: 2, Questions: 1, Arms: slices.Concat(arms(1, openai.DraftOff), some)},
 		Group{Concurrency: 16, Rounds: 1, Questions: 1, Length: fixedLength, Arms: some},
 		Group{Concurrency: 1, Rounds: 2, Questions: questions, Arms: arms(0, openai.DraftAuto)},
 		Group{Concurrency: 1, Rounds: 2, Questions: questions, Arms: arms(1.5, openai.DraftTuned, openai.DraftAuto)},

@@ -169,6 +169,8 @@ func (s *speed) group(ctx context.Context, on Stand, g Group) error {
 			for i := range mine {
 				if who >= 0 {
 					mine[i].knob = &knob{Strength: g.Arms[who].Strength, Draft: g.Arms[who].Drafter}
+					// What one arm asked, a gateway's cache would answer the next one.
+					mine[i].salt = fmt.Sprintf("bench %d %d %d", s.report.Date.UnixNano(), len(s.report.Cells)+who, round)
 				} else if g.natural() {
 					mine[i].length = max(1, arms[0].lengths[len(arms[0].lengths)-len(asks)+i])
 				}

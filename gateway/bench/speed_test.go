@@ -97,7 +97,7 @@ func TestBothSidesDoTheSameWork(t *testing.T) {
 			if c.Ratio != c.TokensPerSecond/c.PlainTokensPerSecond || c.RatioLow > c.RatioHigh || c.RatioLow <= 0 || c.TokensPerSecond != float64(c.Tokens)/c.Seconds {
 				t.Errorf("%+v", c)
 			}
-			plain, proxied := 0, 0
+			plain, proxied, salts := 0, 0, map[string]string{}
 			for _, b := range s.asked {
 				switch {
 				case b.MaxTokens == 4: // warm
@@ -106,8 +106,13 @@ func TestBothSidesDoTheSameWork(t *testing.T) {
 						t.Errorf("the plain base may end as it likes: %+v", b)
 					}
 					plain += b.MaxTokens
+				case salts[b.CacheSalt] != "" && salts[b.CacheSalt] != string(b.Tuning.Draft):
+					t.Errorf("two arms share what is cached: %+v", b)
 				case b.Tuning.Draft == "auto":
+					salts[b.CacheSalt] = "auto"
 					proxied++
+				default:
+					salts[b.CacheSalt] = string(b.Tuning.Draft)
 				}
 			}
 			if all := report.Cells[1].Tokens + report.Cells[2].Tokens; plain != all || proxied != 13 {

@@ -66,9 +66,13 @@ func (t *tables) machine(r *Report) {
 	if r.Quick {
 		how = "quick run"
 	}
+	runtime := ""
+	if m.ONNXRuntime != "" {
+		runtime = ", ONNX Runtime " + m.ONNXRuntime
+	}
 	t.print("%s, %s in %s\n", r.Date.Format("2006-01-02 15:04"), how, seconds(r.Seconds))
-	t.print("%s, %d processors, %s, %s, %s, ONNX Runtime %s, load average before %.2f\n", or(m.CPU, "unknown processor"), m.Processors,
-		humanize.IBytes(uint64(m.Memory)), m.System, m.Go, or(m.ONNXRuntime, "unknown"), m.LoadBefore)
+	t.print("%s, %d processors, %s, %s, %s%s, load average before %.2f\n", or(m.CPU, "unknown processor"), m.Processors,
+		humanize.IBytes(uint64(m.Memory)), m.System, m.Go, runtime, m.LoadBefore)
 	if warning := m.warning(); warning != "" {
 		t.print("WARNING: %s\n", warning)
 	}

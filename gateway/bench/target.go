@@ -52,7 +52,8 @@ type ask struct {
 	length      int // tokens, exactly; 0 is until the answer ends
 	temperature float64
 	seed        int64
-	knob        *knob // nil asks a base for its own continuation
+	knob        *knob  // nil asks a base for its own continuation
+	salt        string // parts what a gateway has cached; empty does not
 }
 
 // knob is what is said to a gateway.
@@ -80,13 +81,14 @@ type body struct {
 	Temperature float64 `json:"temperature"`
 	Seed        int64   `json:"seed"`
 	Tuning      *knob   `json:"tuning,omitempty"`
+	CacheSalt   string  `json:"cache_salt,omitempty"`
 }
 
 // most bounds answers that end by themselves.
 const most = 256
 
 func (a ask) body(model string) body {
-	b := body{Model: model, Stream: true, MaxTokens: a.length, IgnoreEOS: a.length > 0, Temperature: a.temperature, Seed: a.seed, Tuning: a.knob}
+	b := body{Model: model, Stream: true, MaxTokens: a.length, IgnoreEOS: a.length > 0, Temperature: a.temperature, Seed: a.seed, Tuning: a.knob, CacheSalt: a.salt}
 	b.StreamOptions.IncludeUsage = true
 	if a.length == 0 {
 		b.MaxTokens = most

@@ -82,7 +82,10 @@ func (b *benchMeasure) Run(ctx context.Context, log *slog.Logger) (err error) {
 	if errors.Is(failed, context.Canceled) {
 		return failed
 	}
-	report.Seconds, report.Machine.Others = time.Since(began).Seconds(), watch.Others()
+	report.Seconds = time.Since(began).Seconds()
+	if b.Target == "" { // those servers are others, and at work
+		report.Machine.Others = watch.Others()
+	}
 	if err := b.tell(report); err != nil {
 		return err
 	}
