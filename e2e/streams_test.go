@@ -103,8 +103,9 @@ func TestManyStreamsAtOnceSayWhatEachSaysAlone(t *testing.T) {
 			t.Errorf("%s was %v before and is %v after", c.name, c.before, p.metric(t, c.name))
 		}
 	}
-	if leased := p.metric(t, "graft_native_caches_leased"); leased != 0 {
-		t.Errorf("%v caches are still held by texts that have ended", leased)
+	// What a text has made of its prompt may be kept for a moment after its answer.
+	if err := settles(func() bool { return p.metric(t, "graft_native_caches_leased") == 0 }); err != nil {
+		t.Errorf("%v caches are still held by texts that have ended", p.metric(t, "graft_native_caches_leased"))
 	}
 	// Caches that came back are kept for texts to come, at most 64 MiB a model.
 	if mb := p.metric(t, "graft_native_bytes") / (1 << 20); mb > 6*80 {
