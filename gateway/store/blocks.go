@@ -132,19 +132,35 @@ func (b *BlockRedis) Load(ctx context.Context, keys [][32]byte, size int, patien
 	r, began := b.remote, time.Now()
 	defer func() { r.reading.Add(int64(time.Since(began))) }()
 	most := max(1, chunkBytes/(size+1))
+	var opened chan [][]byte // of the round trip before: seals are checked beside the next
+	defer func() {
+		if opened != nil {
+			values = append(values, <-opened...)
+		}
+	}()
+	come := 0
 	for next := min(2, most); len(keys) > 0; {
 		if err := r.ready(ctx); err != nil {
 			return values, err
 		}
 		sent := time.Now()
-		left := patience + worth*time.Duration(len(values)) - sent.Sub(began)
+		left := patience + worth*time.Duration(come) - sent.Sub(began)
 		if left <= 0 {
 			return values, ErrSlow
 		}
 		n := min(next, len(keys))
-		got, err := r.chunk(ctx, left, keys[:n], size)
-		values = append(values, got...)
-		if err != nil || len(got) < n {
+		sealed, err := r.chunk(ctx, left, keys[:n], size)
+		if opened != nil {
+			got := <-opened
+			opened, values = nil, append(values, got...)
+			if len(values) < come {
+				return values, nil
+			}
+		}
+		opened = make(chan [][]byte, 1)
+		go r.unseal(keys, sealed, opened)
+		come += len(sealed)
+		if err != nil || len(sealed) < n {
 			return values, err
 		}
 		keys = keys[n:]
@@ -153,6 +169,21 @@ func (b *BlockRedis) Load(ctx context.Context, keys [][32]byte, size int, patien
 		}
 	}
 	return values, nil
+}
+
+// unseal hands on what is inside sealed values, up to the first that is forged.
+func (r *remote) unseal(keys [][32]byte, sealed [][]byte, to chan<- [][]byte) {
+	var values [][]byte
+	for i, one := range sealed {
+		value, ok := r.sealer.open(keys[i], one)
+		if !ok {
+			r.forge()
+			break
+		}
+		r.hits.Add(1)
+		values = append(values, value)
+	}
+	to <- values
 }
 
 // Set queues value, which nobody may change any more, and never waits.
@@ -172,9 +203,9 @@ func (r *remote) ready(ctx context.Context) error {
 	return nil
 }
 
-// chunk brings some values in one round trip, up to the first that is not as it should
-// be.
-func (r *remote) chunk(ctx context.Context, left time.Duration, keys [][32]byte, size int) (values [][]byte, err error) {
+// chunk brings some sealed values in one round trip, up to the first that is not there or
+// is of another size.
+func (r *remote) chunk(ctx context.Context, left time.Duration, keys [][32]byte, size int) (sealed [][]byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
 	pipeline := r.client.Pipeline()
@@ -191,22 +222,16 @@ func (r *remote) chunk(ctx context.Context, left time.Duration, keys [][32]byte,
 		switch {
 		case errors.Is(err, redis.Nil):
 			r.misses.Add(1)
-			return values, nil
+			return sealed, nil
 		case tooSmall(err) || err == nil && n != sealSize+size:
 			r.forge()
-			return values, nil
+			return sealed, nil
 		case err != nil:
-			return values, r.fault(err)
+			return sealed, r.fault(err)
 		}
-		value, ok := r.sealer.open(keys[i], buffers[i][:n])
-		if !ok {
-			r.forge()
-			return values, nil
-		}
-		r.hits.Add(1)
-		values = append(values, value)
+		sealed = append(sealed, buffers[i][:n])
 	}
-	return values, nil
+	return sealed, nil
 }
 
 // fault counts a read that failed. One that an open breaker held back in a cluster is a
