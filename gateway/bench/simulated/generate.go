@@ -1,7 +1,9 @@
 package simulated
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"math"
 	"net/http"
 	"slices"
@@ -15,7 +17,7 @@ type generation struct {
 	ids            *prompts
 	params         sglangParams
 	returnLogprob  bool
-	start          *int // logprob_start_len; −1 and nil are the end of the prompt
+	start          starts // logprob_start_len
 	topLogprobs    int
 	named          tokenIDs
 	textInLogprobs bool
@@ -35,6 +37,32 @@ type sglangParams struct {
 	stopIDs                         tokenIDs
 	bias                            map[string]float64
 	seed                            *int64
+}
+
+// starts is where the log-probs of the prompt begin: one number for all prompts, or one
+// for each of a list. −1 is the end of the prompt, and so is none.
+type starts []int
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *starts) UnmarshalJSON(data []byte) error {
+	if bytes.HasPrefix(bytes.TrimSpace(data), []byte("[")) {
+		return json.Unmarshal(data, (*[]int)(s))
+	}
+	var one int
+	err := json.Unmarshal(data, &one)
+	*s = starts{one}
+	return err
+}
+
+// of is that of the i'th prompt.
+func (s starts) of(i int) int {
+	switch len(s) {
+	case 0:
+		return -1
+	case 1:
+		return s[0]
+	}
+	return s[i]
 }
 
 // UnmarshalJSON is strict.
@@ -122,8 +150,11 @@ func (s *Server) readGeneration(g *generation) ([][]eft.Token, error) {
 	for _, text := range g.ids.texts {
 		texts = append(texts, s.config.Text.Encode(text, true))
 	}
-	for _, ids := range texts {
-		if err := s.checkInput(g, ids); err != nil {
+	if n := len(g.start); n > 1 && n != len(texts) {
+		return nil, refuse("logprob_start_len", "%d logprob_start_len for %d prompts", n, len(texts))
+	}
+	for i, ids := range texts {
+		if err := s.checkInput(g.start.of(i), ids); err != nil {
 			return nil, err
 		}
 	}
@@ -133,16 +164,16 @@ func (s *Server) readGeneration(g *generation) ([][]eft.Token, error) {
 // reserved is how many tokens of its context SGLang keeps from prompts.
 const reserved = 6
 
-func (s *Server) checkInput(g *generation, ids []eft.Token) error {
+func (s *Server) checkInput(start int, ids []eft.Token) error {
 	switch most := s.config.Context - reserved; {
 	case len(ids) == 0:
 		return refuse("input_ids", "input_ids is empty")
 	case len(ids) >= most:
 		return refuse("input_ids", "Input length (%d tokens) exceeds the maximum allowed length (%d tokens). Use a shorter input or enable --allow-auto-truncate.", len(ids), most)
-	case g.start != nil && *g.start > len(ids):
-		return refuse("logprob_start_len", "logprob_start_len=%d is higher than the number of input tokens %d", *g.start, len(ids))
-	case g.start != nil && *g.start < -1:
-		return refuse("logprob_start_len", "logprob_start_len must be -1 or more, got %d", *g.start)
+	case start > len(ids):
+		return refuse("logprob_start_len", "logprob_start_len=%d is higher than the number of input tokens %d", start, len(ids))
+	case start < -1:
+		return refuse("logprob_start_len", "logprob_start_len must be -1 or more, got %d", start)
 	}
 	for _, id := range ids {
 		if int(id) >= s.config.Scored {
@@ -178,8 +209,8 @@ func (s *Server) generations(ctx context.Context, g *generation, texts [][]eft.T
 			return nil, err
 		}
 		first := len(text)
-		if g.returnLogprob && g.start != nil && *g.start >= 0 {
-			first = *g.start
+		if start := g.start.of(i); g.returnLogprob && start >= 0 {
+			first = start
 		}
 		tokens := min(p.maxNew, s.config.Context-len(text))
 		asks = append(asks, Ask{
