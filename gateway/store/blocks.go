@@ -14,7 +14,7 @@ const (
 	// deadline ends is lost, and so is what had come by then.
 	chunkBytes = 5 << 18
 	// blocksDeadline bounds asking which values there are.
-	blocksDeadline = 4 * time.Millisecond
+	blocksDeadline = 7 * time.Millisecond
 )
 
 // ErrSlow says that Redis works, and that values take longer than they are worth.

@@ -30,7 +30,7 @@ type Costs struct {
 	Compute time.Duration // of one token of a prompt
 	Import  time.Duration // of one token from memory
 	Round   time.Duration // of asking the shared tier
-	Load    time.Duration // of one token from the shared tier, before its import
+	Load    time.Duration // of one token from the shared tier, beside a round trip and before its import
 	Closed  bool          // the shared tier is not asked
 }
 
@@ -83,7 +83,12 @@ func (c *costs) loaded(elapsed time.Duration, tokens int) {
 	if c.wait /= 2; c.wait < firstWait {
 		c.wait = 0
 	}
-	mean(&c.fetch, elapsed, tokens)
+	mean(&c.fetch, beyond(elapsed, c.round), tokens)
+}
+
+// beyond is what reading took beside a round trip of so many seconds.
+func beyond(elapsed time.Duration, round float64) time.Duration {
+	return max(elapsed-time.Duration(round*float64(time.Second)), elapsed/8)
 }
 
 // memoryPays says whether importing beats computing.
@@ -102,7 +107,7 @@ func (c *costs) sharedPays(tokens int) bool {
 
 func (c *costs) pays(tokens int) bool {
 	n := float64(tokens)
-	return c.compute == 0 || c.round+(c.fetch+c.bring)*n < c.compute*n
+	return c.compute == 0 || 2*c.round+(c.fetch+c.bring)*n < c.compute*n
 }
 
 // worth is what computing so many tokens takes.
@@ -146,7 +151,7 @@ func (c *costs) tried(round, load time.Duration, tokens int, err error) (wait ti
 		c.closed, c.wait = true, min(2*c.wait+firstWait, longestWait)
 		return c.wait
 	}
-	c.round, c.fetch = round.Seconds(), load.Seconds()/float64(tokens)
+	c.round, c.fetch = round.Seconds(), beyond(load, round.Seconds()).Seconds()/float64(tokens)
 	c.closed, c.trying = false, false
 	c.retry = time.Now().Add(againTime)
 	return 0

@@ -19,7 +19,7 @@
 // a value is believed only if it says of itself what it was asked for, and its checksum
 // is right. Where a tier does not pay, since computing is quicker, it is left alone:
 //
-//	compute · tokens  >  round trip + (read + import) · tokens
+//	compute · tokens  >  2 round trips + (read + import) · tokens
 //
 // All four are measured at start, off every request's path, and kept current by what
 // requests see. A shared tier that failed or was late is not asked again before a trial

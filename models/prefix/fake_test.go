@@ -102,6 +102,7 @@ type faulty struct {
 	random *rand.Rand // guarded by mu
 	faults float64    // how often something is wrong, 0 … 1
 	asked  int
+	loads  int
 }
 
 var errLate = errors.New("late")
@@ -116,6 +117,12 @@ func (f *faulty) calls() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.asked
+}
+
+func (f *faulty) loaded() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.loads
 }
 
 func (f *faulty) Has(_ context.Context, keys [][32]byte) (int, error) {
@@ -139,6 +146,7 @@ func (f *faulty) Has(_ context.Context, keys [][32]byte) (int, error) {
 func (f *faulty) Load(_ context.Context, keys [][32]byte, _ int, _, _ time.Duration) (values [][]byte, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.loads++
 	for _, key := range keys {
 		value := slices.Clone(f.values[key])
 		if f.wrong() {

@@ -22,6 +22,7 @@ const (
 	// A trial of the shared tier reads so many blocks, and waits as long for them to be
 	// written.
 	trialBlocks = 2
+	trialReads  = 3
 	trialTime   = 2 * time.Second
 	trialTTL    = 10 * time.Second
 	trialPause  = 5 * time.Millisecond
@@ -184,10 +185,24 @@ func (m *Model) trial(shared Shared) (round, load time.Duration, err error) {
 		case <-time.After(trialPause):
 		}
 	}
-	began := time.Now()
-	values, err := shared.Load(ctx, keys, m.size, patience, 0)
-	if err == nil && len(values) < len(keys) {
-		err = errTrial
+	// The quickest of a few is what it costs: the others were held up.
+	for i := range trialReads {
+		began := time.Now()
+		if _, err := shared.Has(ctx, keys); err != nil {
+			return 0, 0, err
+		}
+		round = min(round, time.Since(began))
+		began = time.Now()
+		values, err := shared.Load(ctx, keys, m.size, patience, 0)
+		if err == nil && len(values) < len(keys) {
+			err = errTrial
+		}
+		if err != nil {
+			return 0, 0, err
+		}
+		if took := time.Since(began); i == 0 || took < load {
+			load = took
+		}
 	}
-	return round, time.Since(began), err
+	return round, load, nil
 }
