@@ -19,6 +19,9 @@ const (
 	// long each time after that, up to longestWait. Each success halves it.
 	firstWait   = 50 * time.Millisecond
 	longestWait = time.Minute
+	// spareable is how many prompts are computed for one that is imported, where that
+	// seems not to pay.
+	spareable = 8
 	// againTime is when a tier that works and does not pay is tried again.
 	againTime = 10 * time.Second
 	// steady is how many tokens a run must have to tell what a token costs.
@@ -39,6 +42,7 @@ type costs struct {
 	compute, bring, round, fetch float64    // seconds a token; round is once
 	closed, trying               bool
 	wait                         time.Duration
+	spared                       int // prompts that were not imported since that does not pay
 	retry                        time.Time
 }
 
@@ -91,11 +95,16 @@ func beyond(elapsed time.Duration, round float64) time.Duration {
 	return max(elapsed-time.Duration(round*float64(time.Second)), elapsed/8)
 }
 
-// memoryPays says whether importing beats computing.
+// memoryPays says whether importing beats computing. Where it does not, a prompt is
+// imported now and then all the same: only an import shows when that has changed.
 func (c *costs) memoryPays() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.compute == 0 || c.bring < c.compute
+	if c.compute == 0 || c.bring < c.compute {
+		return true
+	}
+	c.spared++
+	return c.spared%spareable == 0
 }
 
 // sharedPays says whether the shared tier is to be asked for so many tokens.
