@@ -42,6 +42,14 @@ func (g *gather) enter(tenant string) *rider {
 	return &rider{queue: q}
 }
 
+// company says that other texts have places here, too.
+func (r *rider) company() bool {
+	g := r.queue.of
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return r.queue.riders > 1
+}
+
 // leave gives the place back. It is called once.
 func (r *rider) leave() {
 	r.stray()

@@ -238,6 +238,9 @@ func (s *Sequence) ahead(ctx context.Context) (eft.Row, bool, error) {
 	if !s.model.caps.Stream {
 		return eft.Row{}, false, nil
 	}
+	if !s.pace.leads && s.rider != nil && s.rider.company() {
+		return eft.Row{}, false, nil // in step with others, a row costs a share of a call
+	}
 	room := limitLead
 	if s.model.caps.Context > 0 {
 		room = s.model.caps.Context - len(s.prefix)
