@@ -19,6 +19,9 @@ type Config struct {
 	Want     Want      // a nil vocabulary: no check of it, and no texts
 	// Names is how many tokens a position may be asked for by id; 0 asks for none.
 	Names int
+	// LongRows are so long that names bring nothing that would be worth a request: bases
+	// whose rows list as many ids are asked for none. 0 is no such length.
+	LongRows int
 	// Tokenizer is that of Want.Vocabulary, which the server's is compared with. Nil
 	// leaves the comparison to the number of ids.
 	Tokenizer Tokenizer
@@ -107,6 +110,9 @@ func (b *Base) Current(ctx context.Context) (string, error) {
 // for and the server can. Dense rows need none.
 func (b *Base) Names() int {
 	if b.promised.Dense {
+		return 0
+	}
+	if long := b.config.LongRows; long > 0 && b.promised.TopLogprobs >= long {
 		return 0
 	}
 	return max(min(b.config.Names, b.promised.Names), 0)

@@ -62,7 +62,8 @@ type BaseModel struct {
 	// anything else shows what a server with that cap would make of it.
 	TopLogprobs int `yaml:"top_logprobs"`
 	// Named is how many of the tuned models' best tokens are asked for by name where
-	// the k best do not list them and the server can; nil is 10, 0 none.
+	// the k best do not list them and the server can; nil is 10 for rows of fewer than
+	// 64 ids, 0 none.
 	Named *int `yaml:"named"`
 }
 

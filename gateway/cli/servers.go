@@ -101,6 +101,9 @@ func (w *wiring) server(ctx context.Context, name string, large BaseModel, token
 		Want:      proxy.Want{Model: large.Model, TopLogprobs: large.TopLogprobs, Vocabulary: vocabulary},
 		Tokenizer: tokenizer,
 	}
+	if large.Named == nil {
+		config.LongRows = longRow // k may be the server's choice
+	}
 	base, err := await(ctx, w.log, name, large.Wait, func() (*proxy.Base, error) { return proxy.Connect(ctx, config) })
 	if err != nil {
 		return nil, err
