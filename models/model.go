@@ -212,6 +212,9 @@ func (m *Model) Provider() (onnx.Provider, string) {
 	return m.session.Provider(), m.session.ProviderNote()
 }
 
+// Tally is what the model's graph has run.
+func (m *Model) Tally() onnx.Tally { return m.session.Tally() }
+
 // Notes are what should be known of the model and does not hinder it.
 func (m *Model) Notes() []string { return m.config.notes() }
 

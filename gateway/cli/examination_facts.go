@@ -30,7 +30,7 @@ func describe(out *doctor.Model, d *models.Description) {
 		out.CacheDType, out.LogitsDType = f.KV.String(), f.Logits.String()
 		out.Memory.Weights, out.Memory.CachePerStep = f.WeightBytes, f.CacheBytes
 		out.Memory.CachePerText = f.CacheBytes * int64(d.Context)
-		if f.Strategy == onnx.Grow { // which keeps two of each, to make one from the other
+		if f.Strategy == onnx.Grow && !f.Together { // which keeps two of each, to make one from the other
 			out.Memory.CachePerText *= 2
 		}
 	}

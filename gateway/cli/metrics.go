@@ -27,7 +27,7 @@ func registry(env *onnx.Environment, w *wiring) *prometheus.Registry {
 		provider, _ := m.Provider()
 		info.WithLabelValues(m.Name(), string(provider)).Set(1)
 	}
-	r.MustRegister(info, counting{w.collectServers}, counting{w.collectCache}, counting{w.collectPrompts})
+	r.MustRegister(info, counting{w.collectServers}, counting{w.collectCache}, counting{w.collectModels}, counting{w.collectPrompts})
 	return r
 }
 
@@ -81,6 +81,8 @@ func (w *wiring) collectServers(tell tell) {
 			tell(count, "graft_base_rows_total", "Rows that came from the base server, by what brought them.", float64(n), "base", name, "source", source)
 		}
 		tell(count, "graft_base_named_total", "Positions of which tokens were asked for by name.", float64(s.Named), "base", name)
+		tell(count, "graft_base_gathered_requests_total", "Requests to the base server for rows of several texts.", float64(s.Gatherings), "base", name)
+		tell(count, "graft_base_gathered_texts_total", "Texts that asked in them.", float64(s.Gathered), "base", name)
 		tell(count, "graft_base_unread_tokens_total", "Tokens of streams that nobody read: the base may have made them in vain.", float64(s.Unread), "base", name)
 		tell(count, "graft_base_model_changes_total", "How often the base server had another model, which was taken.", float64(s.Changes), "base", name)
 		tell(count, "graft_base_refusals_total", "How often what the base server had could not be taken.", float64(s.Refusals), "base", name)
@@ -94,6 +96,7 @@ func (w *wiring) baseStats() map[string]proxy.Stats {
 	for _, one := range w.servers {
 		sum, s := sums[one.name], one.base.Stats()
 		sum.Rows, sum.Streamed, sum.Named = sum.Rows+s.Rows, sum.Streamed+s.Streamed, sum.Named+s.Named
+		sum.Gatherings, sum.Gathered = sum.Gatherings+s.Gatherings, sum.Gathered+s.Gathered
 		sum.Unread, sum.Changes, sum.Refusals = sum.Unread+s.Unread, sum.Changes+s.Changes, sum.Refusals+s.Refusals
 		sums[one.name] = sum
 	}
