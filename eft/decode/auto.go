@@ -87,7 +87,7 @@ func (s *steered) Next(limit int) Draft {
 	if s.first && !a.worthReading(s.text, lengths[best], right) {
 		return Draft{}
 	}
-	if a.only == Nobody && !s.first && (a.rounds >= a.own.due || a.own.better() && a.rounds%often > 0) {
+	if a.only == Nobody && !s.first && a.meter.cost.seen >= few && (a.rounds >= a.own.due || a.own.better() && a.rounds%often > 0) {
 		a.own.due = a.rounds + a.own.pause // for the others meanwhile
 		return Draft{By: Own, Length: ownRun}
 	}
