@@ -28,9 +28,9 @@ func (p *process) asked(t *testing.T) int {
 func TestAnotherStrengthAsksTheBaseForNoSharedPrefix(t *testing.T) {
 	p := configured(t, cachedConfig("{memory: 16MiB}"))
 	prompts := chatPrompts(t, 8)
-	first := answerAll(t, p.url, "r", prompts)
+	first := answerAllBy(t, p.url, "r", "off", prompts)
 	asked := p.asked(t)
-	if again := answerAll(t, p.url, "r", prompts); compare(first, again).partings != nil {
+	if again := answerAllBy(t, p.url, "r", "off", prompts); compare(first, again).partings != nil {
 		t.Error("asked again, the answers are others")
 	}
 	if now := p.asked(t); now != asked {
@@ -38,7 +38,7 @@ func TestAnotherStrengthAsksTheBaseForNoSharedPrefix(t *testing.T) {
 	}
 	for _, strength := range []string{"0.7", "1.2", "0"} {
 		before := p.asked(t)
-		texts := answerAll(t, p.url, "r@"+strength, prompts)
+		texts := answerAllBy(t, p.url, "r@"+strength, "off", prompts)
 		unknown := 0 // positions behind another prefix than at strength 1, each asked for once at most
 		for i, text := range texts {
 			shared := 0
@@ -63,12 +63,12 @@ func TestARedisClusterSharesRowsAndLosesAMaster(t *testing.T) {
 	const secret = "GRAFT_CACHE_SECRET=0123456789abcdef0123456789abcdef"
 	one, two := configured(t, config, secret), configured(t, config, secret)
 	prompts := chatPrompts(t, 12)
-	want := answerAll(t, one.url, "r", prompts)
+	want := answerAllBy(t, one.url, "r", "off", prompts)
 	awaitWritten(t, one)
 	same := func(what string, p *process) {
 		t.Helper()
 		began := time.Now()
-		if c := compare(want, answerAll(t, p.url, "r", prompts)); c.partings != nil {
+		if c := compare(want, answerAllBy(t, p.url, "r", "off", prompts)); c.partings != nil {
 			t.Errorf("%s: %s", what, c)
 		}
 		t.Logf("%s: %d texts in %v, %d rows asked of the base", what, len(prompts), time.Since(began).Round(time.Millisecond), p.asked(t))

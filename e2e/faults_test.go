@@ -196,7 +196,7 @@ func (table *faultTable) question(route string, streamed, low bool) object {
 		"model": route, "prompt": table.prompt, "max_tokens": 12, "temperature": 0, "stream": streamed, "return_token_ids": true,
 	}
 	if low {
-		q["tuning"] = object{"strength": 0.1}
+		q["tuning"] = object{"strength": 0.1, "draft": "off"}
 	}
 	return q
 }

@@ -32,7 +32,7 @@ func BenchmarkTokensByRowSize(b *testing.B) {
 		b.Run(strings.TrimPrefix(c.route(), "k"), func(b *testing.B) {
 			tokens := 0
 			for b.Loop() {
-				text, err := answerGreedily(p.url, c.route(), answer.Tokens)
+				text, err := answerGreedily(p.url, c.route(), "off", answer.Tokens)
 				if err != nil {
 					b.Fatal(err)
 				}

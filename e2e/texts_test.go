@@ -17,10 +17,11 @@ type greedyText struct {
 }
 
 // answerGreedily completes a prompt of ids.
-func answerGreedily(url, route string, prompt []int) (greedyText, error) {
+func answerGreedily(url, route, draft string, prompt []int) (greedyText, error) {
 	var out greedyText
 	answer, err := ask[completion](url, "/v1/completions", object{
 		"model": route, "prompt": prompt, "max_tokens": 48, "temperature": 0, "logprobs": 2, "return_tokens_as_token_ids": true,
+		"tuning": object{"draft": draft},
 	})
 	if err != nil {
 		return out, err
@@ -65,13 +66,20 @@ func (t toldTokens) ids() (ids []int, err error) {
 // answerAll completes all prompts by a route, a few at a time.
 func answerAll(t *testing.T, url, route string, prompts [][]int) []greedyText {
 	t.Helper()
+	return answerAllBy(t, url, route, "auto", prompts)
+}
+
+// answerAllBy is answerAll with a drafter. With off, a base is asked for the rows that
+// texts go along, and for no others.
+func answerAllBy(t *testing.T, url, route, draft string, prompts [][]int) []greedyText {
+	t.Helper()
 	texts, errs := make([]greedyText, len(prompts)), make([]error, len(prompts))
 	var workers sync.WaitGroup
 	places := make(chan struct{}, 4)
 	for i, prompt := range prompts {
 		places <- struct{}{}
 		workers.Go(func() {
-			texts[i], errs[i] = answerGreedily(url, route, prompt)
+			texts[i], errs[i] = answerGreedily(url, route, draft, prompt)
 			<-places
 		})
 	}
