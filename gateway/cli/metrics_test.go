@@ -49,6 +49,9 @@ cache: {redis: "redis://127.0.0.1:9/0"}
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, ready := range w.prompts.ready {
+		<-ready
+	}
 	metrics := registry(env, w)
 	front := httptest.NewServer(gateway.New(gateway.Config{Routes: routes, Metrics: metrics}).Handler())
 	t.Cleanup(front.Close)

@@ -17,6 +17,7 @@ import (
 type promptCache struct {
 	tiers *store.Blocks
 	cache *prefix.Cache
+	ready []<-chan struct{} // one a model, closed when its prompts are kept
 }
 
 // newPromptCache opens the cache, nil where it is turned off.
@@ -38,13 +39,13 @@ func newPromptCache(c Config, log *slog.Logger) (*promptCache, error) {
 	if redis := tiers.Redis(); redis != nil {
 		o.Shared = redis
 	}
-	return &promptCache{tiers, prefix.New(o)}, nil
+	return &promptCache{tiers: tiers, cache: prefix.New(o)}, nil
 }
 
 // keep has a model's prompts kept.
 func (p *promptCache) keep(m *models.Model, log *slog.Logger) {
 	if p != nil {
-		m.KeepPrompts(p.cache, log)
+		p.ready = append(p.ready, m.KeepPrompts(p.cache, log))
 	}
 }
 
