@@ -129,7 +129,7 @@ func (l *loop) once(ctx context.Context, cancel context.CancelCauseFunc, emit fu
 	limit := l.request.MaxTokens - l.ahead.committed - 1
 	draft := l.drafting.Next(limit)
 	draft.Length = max(min(draft.Length, limit), 0)
-	if draft.Length == 0 || draft.By == Tuned && l.ahead.active == 0 {
+	if draft.Length == 0 || draft.By == Nobody || draft.By == Tuned && l.ahead.active == 0 {
 		draft = Draft{}
 	}
 	began := time.Now()

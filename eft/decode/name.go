@@ -79,7 +79,7 @@ func (l *loop) named(ctx context.Context, path []eft.Token, names [][]eft.Token)
 // for.
 func (l *loop) wanted(dst []eft.Token, i int, row eft.Row) []eft.Token {
 	active, n := l.ahead.active, l.askable()
-	if row.Dense() || active == 0 || n == 0 {
+	if row.Dense() || row.Best < 1 || active == 0 || n == 0 { // the mix refuses a row without a best
 		return dst
 	}
 	pairs := l.ahead.slots[i].rows

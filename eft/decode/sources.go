@@ -17,7 +17,7 @@ type Base interface {
 type Sequence interface {
 	// Rows returns len(path)+1 rows: the one that follows prompt and generated, and
 	// the one behind each token of path. They are a function of prompt, generated
-	// and path only, whatever was asked before, and stay valid until the next call.
+	// and path only, whatever was asked before, and stay valid until the next call of it.
 	// After an error, as after a cancelled ctx, it can be called again.
 	Rows(ctx context.Context, generated, path []eft.Token) ([]eft.Row, error)
 	// Close frees what the sequence holds. Calling it again does nothing.
