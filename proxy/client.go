@@ -31,6 +31,7 @@ type Client struct {
 	meter         meter
 	connections   connections
 	buffers       sync.Pool // of *bytes.Buffer, for whole answers
+	copies        copies    // for answers that are forwarded
 }
 
 // NewClient fails if the endpoint means nothing, or its files cannot be read. It sends

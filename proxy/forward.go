@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"sync"
 )
 
 // forwarded are the headers of a client's request that the server gets. Whatever else
@@ -42,6 +43,7 @@ func (c *Client) Forward(w http.ResponseWriter, r *http.Request, body []byte) er
 		Rewrite:        f.rewrite,
 		Transport:      f,
 		FlushInterval:  -1,
+		BufferPool:     &c.copies,
 		ModifyResponse: withhold,
 		ErrorHandler:   func(_ http.ResponseWriter, _ *http.Request, err error) { f.err = err },
 		ErrorLog:       log.New(io.Discard, "", 0), // it is told by err or by the panic
@@ -118,7 +120,7 @@ func (f *forwarding) try(out *http.Request) (*http.Response, error) {
 		a.end(err)
 		return nil, err
 	}
-	first := make([]byte, 4<<10)
+	first := make([]byte, firstRead)
 	n, err := response.Body.Read(first)
 	if err != nil && err != io.EOF && n == 0 {
 		response.Body.Close()
@@ -129,6 +131,28 @@ func (f *forwarding) try(out *http.Request) (*http.Response, error) {
 	response.Body = &forwardedBody{forwarding: f, attempt: a, first: first[:n], err: err, raw: response.Body, response: response}
 	return response, nil
 }
+
+// firstRead is what is read of an answer before its status goes out, and copySize what is
+// read of the rest at a time.
+const (
+	firstRead = 1 << 10
+	copySize  = 32 << 10
+)
+
+// copies are the buffers by which answers are copied. It implements
+// httputil.BufferPool.
+type copies struct{ pool sync.Pool } // of *[copySize]byte
+
+// Get returns a buffer.
+func (c *copies) Get() []byte {
+	if b, ok := c.pool.Get().(*[copySize]byte); ok {
+		return b[:]
+	}
+	return make([]byte, copySize)
+}
+
+// Put takes a buffer back that Get returned.
+func (c *copies) Put(b []byte) { c.pool.Put((*[copySize]byte)(b)) }
 
 // elsewhere is the error of an answer that leads away from the gateway.
 func (f *forwarding) elsewhere(response *http.Response) *Error {
