@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
+	"runtime/debug"
 	"time"
 )
 
@@ -17,6 +19,9 @@ type Overhead struct {
 	// Streams of the open loop, tokens of each request and how long it lasts; 0: 64, 64, 4 s.
 	Streams, StreamTokens int
 	Lasts                 time.Duration
+	// Sustained is the median lateness up to which tokens count as coming at the pace at
+	// which they are due; 0: 1 ms.
+	Sustained time.Duration
 
 	// Start brings base and gateway up.
 	Start func(ctx context.Context) (OverheadStand, error)
@@ -68,7 +73,8 @@ type OverheadSlope struct {
 }
 
 // OpenLoop is how late tokens came that a base sent at a fixed pace, counted from when the
-// request was due to be sent, at half of what the gateway could do.
+// request was due to be sent, at half of what the gateway could do: all tokens, and the
+// first and the last of each answer.
 type OpenLoop struct {
 	Streams         int     `json:"streams"`
 	Capacity        float64 `json:"capacity_tokens_per_second"` // that the way keeps up with
@@ -80,6 +86,10 @@ type OpenLoop struct {
 	DirectP99       float64 `json:"direct_p99_seconds"`
 	AddedP50        float64 `json:"added_p50_seconds"`
 	AddedP99        float64 `json:"added_p99_seconds"`
+	AddedFirstP50   float64 `json:"added_first_token_p50_seconds"`
+	AddedFirstP99   float64 `json:"added_first_token_p99_seconds"`
+	AddedLastP50    float64 `json:"added_last_token_p50_seconds"`
+	AddedLastP99    float64 `json:"added_last_token_p99_seconds"`
 }
 
 func (o *Overhead) complete() {
@@ -97,6 +107,9 @@ func (o *Overhead) complete() {
 			*n.value = n.usual
 		}
 	}
+	if o.Sustained == 0 {
+		o.Sustained = time.Millisecond
+	}
 	if o.Lasts == 0 {
 		o.Lasts = 4 * time.Second
 	}
@@ -113,6 +126,7 @@ func Overheads(o Overhead) Section {
 		if err != nil {
 			return err
 		}
+		defer uncollected()()
 		tell.Plan(len(on.Ways) * o.steps())
 		for _, way := range on.Ways {
 			m := overhead{Overhead: o, on: on, way: way, load: load{client: newClient(2 * max(o.Streams, maxOf(o.Concurrency)))}}
@@ -126,6 +140,18 @@ func Overheads(o Overhead) Section {
 		}
 		return errors.Join(err, on.Close())
 	}}
+}
+
+// uncollected keeps the garbage collector of this process out of what is measured, which is
+// the gateway's own: client and base are here. It runs between loads, or where there is very
+// much garbage. What it returns puts it back.
+func uncollected() (restore func()) {
+	const much = 2 << 30
+	percent, limit := debug.SetGCPercent(-1), debug.SetMemoryLimit(much)
+	return func() {
+		debug.SetGCPercent(percent)
+		debug.SetMemoryLimit(limit)
+	}
 }
 
 func maxOf(values []int) int {
@@ -183,6 +209,7 @@ func (m *overhead) cell(ctx context.Context, tell Progress, clients, tokens int)
 			call Call
 			into *sides
 		}{{m.way.Direct, &direct}, {m.way.Through, &through}} {
+			runtime.GC()
 			each, all, err := m.load.closed(ctx, side.call, clients, requests, tokens)
 			if err != nil {
 				return OverheadCell{}, err
@@ -201,15 +228,15 @@ func (m *overhead) cell(ctx context.Context, tell Progress, clients, tokens int)
 	}, nil
 }
 
-// sustained is the median lateness up to which tokens count as coming at the pace at which
-// they are due; searches bounds the search for such a pace.
+// searches bounds the search for a pace that is kept, and apart is by what those differ
+// that are tried.
 const (
-	sustained = 0.01
-	searches  = 12
+	searches = 16
+	apart    = 0.75
 )
 
 // capacity is the most tokens a second that the way keeps up with at a fixed pace, to
-// within a third. A closed loop tells more: tokens that come at once go on together.
+// within a quarter. A closed loop tells more: tokens that come at once go on together.
 func (m *overhead) capacity(ctx context.Context) (float64, error) {
 	_, all, err := m.load.closed(ctx, m.way.Through, m.Streams, 4*m.Streams, m.StreamTokens)
 	if err != nil {
@@ -218,17 +245,15 @@ func (m *overhead) capacity(ctx context.Context) (float64, error) {
 	most := rate(4*m.Streams*m.StreamTokens, all.Seconds())
 	defer m.on.Pace(0)
 	for range searches {
-		pace := m.pace(most)
-		m.on.Pace(pace)
-		late, e := m.load.open(ctx, m.way.Through, m.Streams, m.StreamTokens, pace, m.Lasts/4)
+		late, e := m.late(ctx, m.way.Through, m.pace(most), m.Lasts/4)
 		if ctx.Err() != nil {
 			return 0, ctx.Err()
 		}
-		if e == nil && quantile(late, .5) <= sustained {
+		if e == nil && quantile(late.every, .5) <= m.Sustained.Seconds() {
 			return most, nil
 		}
 		err = e // a queue that is full is a pace that is too fast
-		most *= 0.7
+		most *= apart
 	}
 	return 0, errors.Join(errors.New("tokens come late at any pace"), err)
 }
@@ -236,6 +261,13 @@ func (m *overhead) capacity(ctx context.Context) (float64, error) {
 // pace is the time between a stream's tokens for so many tokens a second in all.
 func (m *overhead) pace(tokens float64) time.Duration {
 	return time.Duration(float64(m.Streams) / tokens * float64(time.Second))
+}
+
+// late lets the base keep a pace for a while.
+func (m *overhead) late(ctx context.Context, call Call, pace, lasts time.Duration) (lateness, error) {
+	m.on.Pace(pace)
+	runtime.GC() // none is due for a while
+	return m.load.open(ctx, call, m.Streams, m.StreamTokens, pace, lasts)
 }
 
 // openLoop finds the capacity and then has the base send half as much, by turns.
@@ -248,28 +280,36 @@ func (m *overhead) openLoop(ctx context.Context, tell Progress) (OpenLoop, error
 	}
 	pace := m.pace(out.Capacity / 2)
 	out.TokensPerSecond = quotient(float64(m.Streams), pace.Seconds())
-	m.on.Pace(pace)
 	defer m.on.Pace(0)
-	var direct, through []float64
+	var direct, through lateness
 	for range m.Rounds {
 		tell.Begin(fmt.Sprintf("%s, %d streams at half of its capacity", m.way.Name, m.Streams))
 		for _, side := range []struct {
 			call Call
-			into *[]float64
+			into *lateness
 		}{{m.way.Direct, &direct}, {m.way.Through, &through}} {
-			late, err := m.load.open(ctx, side.call, m.Streams, m.StreamTokens, pace, m.Lasts)
+			late, err := m.late(ctx, side.call, pace, m.Lasts)
 			if err != nil {
 				return out, err
 			}
-			*side.into = append(*side.into, late...)
+			side.into.add(late)
 		}
 		tell.Done()
 	}
-	out.Tokens = len(through)
-	out.P50, out.P99 = quantile(through, .5), quantile(through, .99)
-	out.DirectP50, out.DirectP99 = quantile(direct, .5), quantile(direct, .99)
-	out.AddedP50, out.AddedP99 = out.P50-out.DirectP50, out.P99-out.DirectP99
+	out.compare(direct, through)
 	return out, nil
+}
+
+// compare fills in what came through and what came directly.
+func (o *OpenLoop) compare(direct, through lateness) {
+	o.Tokens = len(through.every)
+	o.P50, o.P99 = quantile(through.every, .5), quantile(through.every, .99)
+	o.DirectP50, o.DirectP99 = quantile(direct.every, .5), quantile(direct.every, .99)
+	o.AddedP50, o.AddedP99 = o.P50-o.DirectP50, o.P99-o.DirectP99
+	o.AddedFirstP50 = quantile(through.first, .5) - quantile(direct.first, .5)
+	o.AddedFirstP99 = quantile(through.first, .99) - quantile(direct.first, .99)
+	o.AddedLastP50 = quantile(through.last, .5) - quantile(direct.last, .5)
+	o.AddedLastP99 = quantile(through.last, .99) - quantile(direct.last, .99)
 }
 
 // fit is the line y = a + b·x of least squares, and the share of y's variance that it

@@ -23,12 +23,20 @@ import (
 // gateway finds out at its start is true of it.
 type Instant struct {
 	behind   http.Handler
+	opening  int
 	prepared atomic.Bool
 	pace     atomic.Int64 // nanoseconds between tokens
 
 	mu    sync.Mutex // guards what follows
 	kinds map[kind]*recorded
 	gets  map[string]*heard
+	texts map[string]begun // by their opening, since the last call of Prepare
+}
+
+// begun is when a text was first asked for, and how many tokens it had then.
+type begun struct {
+	at     time.Time
+	tokens int
 }
 
 // kind is what makes answers alike but for their length.
@@ -53,16 +61,61 @@ type recorded struct {
 	choice []byte
 }
 
-// NewInstant stands before a server that speaks a base's protocol.
-func NewInstant(behind http.Handler) *Instant {
-	return &Instant{behind: behind, kinds: map[kind]*recorded{}, gets: map[string]*heard{}}
+// NewInstant stands before a server that speaks a base's protocol. Requests whose prompts
+// have the first tokens in common, so many as opening says, are of one text; with 0 each
+// request is of its own.
+func NewInstant(behind http.Handler, opening int) *Instant {
+	return &Instant{behind: behind, opening: opening, kinds: map[kind]*recorded{}, gets: map[string]*heard{}, texts: map[string]begun{}}
 }
 
-// Prepare says whether answers are prepared ones, and how far their tokens are apart:
-// 0 is at once. Token i, counted from one, goes out i times as much after its request came.
+// Prepare says whether answers are prepared ones, and how far a text's tokens are apart:
+// 0 is at once. Token i, counted from one, goes out i times as much after its text was
+// first asked for, in however many requests it is read: what a gateway's own requests take
+// on the way delays the token that they ask for, and not all that follow.
 func (b *Instant) Prepare(on bool, pace time.Duration) {
 	b.prepared.Store(on)
 	b.pace.Store(int64(pace))
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	clear(b.texts)
+}
+
+// since is when the tokens of a request's text count from.
+func (b *Instant) since(prompt json.RawMessage, arrived time.Time, pace time.Duration) time.Time {
+	opening, tokens := cutOpening(prompt, b.opening)
+	if opening == "" || pace == 0 {
+		return arrived
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	t, known := b.texts[opening]
+	if !known {
+		t = begun{arrived, tokens}
+		b.texts[opening] = t
+	}
+	return t.at.Add(time.Duration(tokens-t.tokens) * pace)
+}
+
+// cutOpening returns the first tokens of one prompt of token ids, as they are written, and
+// how many it has in all; the opening of anything else is empty.
+func cutOpening(prompt json.RawMessage, opening int) (string, int) {
+	ids := bytes.Trim(prompt, "[] ")
+	if opening == 0 || bytes.ContainsAny(ids, "[\"") {
+		return "", 0
+	}
+	tokens := bytes.Count(ids, []byte(",")) + 1
+	if tokens < opening {
+		return "", 0
+	}
+	end := 0
+	for range opening {
+		at := bytes.IndexByte(ids[end:], ',')
+		if at < 0 {
+			return string(ids), tokens
+		}
+		end += at + 1
+	}
+	return string(ids[:end-1]), tokens
 }
 
 // wanted is what matters of a request's body.
@@ -109,7 +162,8 @@ func (b *Instant) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if k.list {
 		answer = answer.repeat(len(prompts))
 	}
-	answer.write(w, r, in.MaxTokens, arrived, time.Duration(b.pace.Load()))
+	pace := time.Duration(b.pace.Load())
+	answer.write(w, r, in.MaxTokens, b.since(in.Prompt, arrived, pace), pace)
 }
 
 // prompts are those of a list of lists, nil for one prompt.
@@ -287,17 +341,20 @@ func (a *recorded) part() error {
 }
 
 // write repeats an answer of so many tokens, each flushed by itself.
-func (a *recorded) write(w http.ResponseWriter, r *http.Request, tokens int, arrived time.Time, pace time.Duration) {
+func (a *recorded) write(w http.ResponseWriter, r *http.Request, tokens int, since time.Time, pace time.Duration) {
 	copyHeader(w.Header(), a.header)
 	if a.token == nil {
 		w.Header().Set("Content-Length", strconv.Itoa(len(a.tail)))
 	}
 	control := http.NewResponseController(w)
 	piece := a.head
+	timer := time.NewTimer(time.Hour) // one for all: the client's machine is the base's
+	defer timer.Stop()
 	for i := 1; i <= tokens; i++ {
-		if wait := time.Until(arrived.Add(time.Duration(i) * pace)); pace > 0 && wait > 0 {
+		if wait := time.Until(since.Add(time.Duration(i) * pace)); pace > 0 && wait > 0 {
+			timer.Reset(wait)
 			select {
-			case <-time.After(wait):
+			case <-timer.C:
 			case <-r.Context().Done():
 				return
 			}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -25,6 +26,7 @@ type Call struct {
 type load struct {
 	client  *client
 	numbers atomic.Int64
+	readers sync.Pool // of *bufio.Reader, for all answers
 }
 
 // ask sends one request and tells when each token came, since then. It looks into events no
@@ -47,7 +49,12 @@ func (l *load) ask(ctx context.Context, c Call, tokens int, came func(i int)) er
 		told, _ := io.ReadAll(io.LimitReader(response.Body, 500))
 		return fmt.Errorf("%s: status %d: %s", c.URL, response.StatusCode, bytes.TrimSpace(told))
 	}
-	lines := bufio.NewReaderSize(response.Body, 64<<10)
+	lines, ok := l.readers.Get().(*bufio.Reader)
+	if !ok {
+		lines = bufio.NewReaderSize(nil, 64<<10)
+	}
+	lines.Reset(response.Body)
+	defer l.readers.Put(lines)
 	seen := 0
 	for {
 		line, err := lines.ReadSlice('\n')
@@ -91,23 +98,32 @@ func (l *load) closed(ctx context.Context, c Call, clients, requests, tokens int
 	return each, time.Since(begin), err
 }
 
+// lateness is by how many seconds tokens came later than they were due, counted from when
+// their request was due to be sent: all of them, the first and the last of each answer.
+type lateness struct{ every, first, last []float64 }
+
+func (l *lateness) add(more lateness) {
+	l.every, l.first, l.last = append(l.every, more.every...), append(l.first, more.first...), append(l.last, more.last...)
+}
+
 // open keeps so many streams up, whose base sends a token every pace. Each stream's next
-// request is due when the last one's tokens are, whether they have come or not. It returns
-// by how much each token came later than it was due, counted from when its request was due
-// to be sent.
-func (l *load) open(ctx context.Context, c Call, streams, tokens int, pace, lasts time.Duration) ([]float64, error) {
+// request is due when the last one's tokens are, whether they have come or not. Streams
+// begin at random moments of the first period, always the same: begun in step, the tokens
+// of all would be due at once.
+func (l *load) open(ctx context.Context, c Call, streams, tokens int, pace, lasts time.Duration) (late lateness, err error) {
 	period := time.Duration(tokens) * pace
 	requests := max(1, int(lasts/period))
 	delays := make([][]float64, streams*requests)
 	errs := make([]error, len(delays))
 	var working sync.WaitGroup
+	random := rand.New(rand.NewPCG(1, 2))
 	begin := time.Now().Add(10 * time.Millisecond)
 	for s := range streams {
-		// Streams begin evenly over the first period.
-		first := begin.Add(period * time.Duration(s) / time.Duration(streams))
+		first := begin.Add(time.Duration(random.Float64() * float64(period)))
 		for r := range requests {
 			at := s*requests + r
 			due := first.Add(time.Duration(r) * period)
+			delays[at] = make([]float64, 0, tokens)
 			working.Go(func() {
 				select {
 				case <-time.After(time.Until(due)):
@@ -123,12 +139,11 @@ func (l *load) open(ctx context.Context, c Call, streams, tokens int, pace, last
 		}
 	}
 	working.Wait()
-	var all []float64
 	for i, d := range delays {
 		if errs[i] != nil {
-			return nil, errs[i]
+			return lateness{}, errs[i]
 		}
-		all = append(all, d...)
+		late.add(lateness{d, d[:1], d[len(d)-1:]})
 	}
-	return all, nil
+	return late, nil
 }

@@ -62,7 +62,7 @@ func post(t *testing.T, url, body string) (int, string) {
 
 func instant(t *testing.T) (*Instant, *parrot, string) {
 	behind := &parrot{}
-	base := NewInstant(behind)
+	base := NewInstant(behind, 0)
 	server := httptest.NewServer(base)
 	t.Cleanup(server.Close)
 	return base, behind, server.URL
@@ -156,7 +156,7 @@ func TestAServerBehindThatFailsIsToldOf(t *testing.T) {
 	if status, text := post(t, url+"/v1/completions", `{"prompt":9,"max_tokens":1,"stream":true,"ignore_eos":[}`); status != http.StatusTeapot {
 		t.Errorf("%d %s", status, text)
 	}
-	silent := NewInstant(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "data: [DONE]\n\n") }))
+	silent := NewInstant(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "data: [DONE]\n\n") }), 0)
 	silent.Prepare(true, 0)
 	w := httptest.NewRecorder()
 	silent.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/v1/completions", strings.NewReader(`{"prompt":[1],"max_tokens":1,"stream":true}`)))
@@ -188,13 +188,41 @@ func TestLoadsAreOfSoManyTokens(t *testing.T) {
 	}
 	base.Prepare(true, time.Millisecond)
 	late, err := l.open(t.Context(), to(url), 3, 5, time.Millisecond, 10*time.Millisecond)
-	if err != nil || len(late) != 3*2*5 {
-		t.Fatalf("%v, %d tokens", err, len(late))
+	if err != nil || len(late.every) != 3*2*5 || len(late.first) != 3*2 || len(late.last) != 3*2 {
+		t.Fatalf("%v, %d tokens", err, len(late.every))
 	}
-	for _, seconds := range late {
+	for _, seconds := range late.every {
 		if seconds < 0 {
 			t.Errorf("a token came %g s before it was due", -seconds)
 		}
+	}
+}
+
+// Tokens of a text are due by when it was first asked for, whoever asks for the later ones.
+func TestATextKeepsItsPaceOverRequests(t *testing.T) {
+	base := NewInstant(nil, 2)
+	base.Prepare(true, time.Second)
+	began := time.Unix(1000, 0)
+	for _, c := range []struct {
+		prompt string
+		after  time.Duration // of began, when it comes
+		want   time.Duration // when its tokens count from
+	}{
+		{"[[1,2]]", 0, 0},
+		{"[1,2,7,7]", 3 * time.Second, 2 * time.Second},
+		{"[1,3]", 4 * time.Second, 4 * time.Second},
+		{"[1]", 5 * time.Second, 5 * time.Second},
+		{"[1]", 6 * time.Second, 6 * time.Second},
+		{`"1,2"`, 7 * time.Second, 7 * time.Second},
+		{"[[1,2],[1,2,3]]", 8 * time.Second, 8 * time.Second},
+	} {
+		if got := base.since(json.RawMessage(c.prompt), began.Add(c.after), time.Second).Sub(began); got != c.want {
+			t.Errorf("%s counts from %v, want %v", c.prompt, got, c.want)
+		}
+	}
+	base.Prepare(true, time.Second)
+	if got := base.since(json.RawMessage("[1,2,3]"), began, time.Second); got != began {
+		t.Errorf("a text of the pace before is still known: %v", got.Sub(began))
 	}
 }
 
@@ -222,7 +250,7 @@ func TestOverheadIsASection(t *testing.T) {
 	defer refuses.Close()
 	closed := 0
 	section := Overheads(Overhead{
-		Concurrency: []int{1, 4}, Lengths: []int{2, 4, 8}, Rounds: 2, Tokens: 16, Streams: 2, StreamTokens: 4, Lasts: time.Millisecond,
+		Concurrency: []int{1, 4}, Lengths: []int{2, 4, 8}, Rounds: 2, Tokens: 16, Streams: 2, StreamTokens: 4, Lasts: time.Millisecond, Sustained: time.Hour,
 		Start: func(context.Context) (OverheadStand, error) {
 			return OverheadStand{
 				Pace:  func(pace time.Duration) { base.Prepare(true, pace) },
@@ -237,7 +265,7 @@ func TestOverheadIsASection(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "nowhere") || closed != 1 {
 		t.Errorf("%v, closed %d times", err, closed)
 	}
-	if len(report.Overhead) != 1 || len(report.Overhead[0].Cells) != 6 || len(report.Overhead[0].Slope) != 2 || report.Overhead[0].Open.Tokens != 2*2*4 {
+	if len(report.Overhead) != 1 || len(report.Overhead[0].Cells) != 6 || len(report.Overhead[0].Slope) != 2 || report.Overhead[0].Open.Tokens == 0 || report.Overhead[0].Open.Tokens%(2*2*4) != 0 {
 		t.Fatalf("%+v", report.Overhead)
 	}
 	if err := json.NewEncoder(&shown).Encode(report); err != nil || !strings.Contains(shown.String(), `"overhead":[{"way":"there"`) {

@@ -174,7 +174,7 @@ func (b *benchMeasure) sections() (*onnx.Environment, []bench.Section, error) {
 	}
 	// What is measured tells of itself by figures; only what goes wrong is logged.
 	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
-	all := b.started(stand{env, log}, questions)
+	all := b.started(stand{env, path, log}, questions)
 	if len(b.Only) > 0 {
 		all = slices.DeleteFunc(all, func(s bench.Section) bool { return !slices.Contains(b.Only, s.Name) })
 	}

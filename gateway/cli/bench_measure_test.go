@@ -9,9 +9,11 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/graft-gateway/graft/eft"
 	"github.com/graft-gateway/graft/gateway/bench"
+	"github.com/graft-gateway/graft/models/onnx"
 )
 
 func TestBenchRefusesWhatCannotBeMeant(t *testing.T) {
@@ -114,7 +116,7 @@ func few() []bench.Group {
 }
 
 func TestWhatIsMeasuredCanBeStarted(t *testing.T) {
-	s := stand{env, slog.New(slog.DiscardHandler)}
+	s := stand{env: env, log: slog.New(slog.DiscardHandler)}
 	subjects := []bench.Subject{
 		{Base: "in-process", Start: func(ctx context.Context, _ float64) (bench.Stand, error) { return s.inProcess(ctx, nil) }},
 		{Base: "graft", Start: func(ctx context.Context, _ float64) (bench.Stand, error) { return s.behindGraft(ctx, lower(.5)) }},
@@ -142,9 +144,13 @@ func TestWhatIsMeasuredCanBeStarted(t *testing.T) {
 }
 
 func TestTheInstantBaseCanBeStarted(t *testing.T) {
+	library, err := onnx.Locate(onnx.Search{Environment: os.Getenv(onnx.LibraryVariable), Folders: onnx.CacheFolders("../..")})
+	if err != nil {
+		t.Fatal(err)
+	}
 	section := bench.Overheads(bench.Overhead{
-		Concurrency: []int{2}, Lengths: []int{1, 4}, Rounds: 1, Tokens: 8, Streams: 2, StreamTokens: 4, Lasts: 1,
-		Start: stand{env, slog.New(slog.DiscardHandler)}.instant,
+		Concurrency: []int{2}, Lengths: []int{1, 4}, Rounds: 1, Tokens: 8, Streams: 2, StreamTokens: 4, Lasts: 1, Sustained: time.Hour,
+		Start: stand{env, library, slog.New(slog.DiscardHandler)}.instant,
 	})
 	report := bench.NewReport(true)
 	if err := section.Measure(t.Context(), report, &benchLines{out: &strings.Builder{}, told: map[string]bool{}}); err != nil {

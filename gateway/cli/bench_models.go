@@ -23,9 +23,9 @@ const largeWeights = 160 << 20
 // does, with random weights.
 func (b *benchMeasure) models(s stand) bench.Section {
 	memory := (*bench.Reader)(nil)
-	start := func(open func(ctx context.Context) (bench.Decoding, func() error, error)) bench.SmallModel {
+	start := func(open opening, threads int) bench.SmallModel {
 		return bench.SmallModel{Start: func(ctx context.Context) (bench.Decoding, func() error, error) {
-			d, end, err := open(ctx)
+			d, end, err := open(threads)
 			if err != nil {
 				return d, nil, err
 			}
@@ -34,23 +34,42 @@ func (b *benchMeasure) models(s stand) bench.Section {
 			}
 			d.Memory = memory
 			if b.Quick {
-				d.Batches, d.Steps, d.Rounds = []int{1, 4, 16}, 8, 1
+				d.Batches, d.Steps, d.Rounds = []int{1, 16}, 8, 1
 			}
 			return d, end, nil
 		}}
 	}
-	all := []bench.SmallModel{start(s.largeWeights)}
+	opened := []opening{s.largeWeights}
 	if !b.Quick {
-		all = append(all, start(s.embeddedSmall))
+		opened = append(opened, s.embeddedSmall)
+	}
+	var all []bench.SmallModel
+	for _, open := range opened {
+		for _, threads := range benchThreads(runtime.NumCPU()) {
+			all = append(all, start(open, threads))
+		}
 	}
 	return bench.Decodings(all)
+}
+
+// opening loads a small model to compute with so many threads.
+type opening func(threads int) (bench.Decoding, func() error, error)
+
+// benchThreads are the numbers of threads that a model is measured with: what a large one
+// has by default, beside which the other model of its pair has as many, and all of the
+// machine, as a model that is alone might have.
+func benchThreads(processors int) []int {
+	if half := max(1, processors/2); half < processors {
+		return []int{half, processors}
+	}
+	return []int{processors}
 }
 
 // benchContext is room for what is measured of a small model.
 const benchContext = 256
 
 // largeWeights writes a decoder of random weights, and loads it.
-func (s stand) largeWeights(context.Context) (d bench.Decoding, end func() error, err error) {
+func (s stand) largeWeights(threads int) (d bench.Decoding, end func() error, err error) {
 	folder, err := os.MkdirTemp("", "graft-bench-")
 	if err != nil {
 		return d, nil, err
@@ -59,7 +78,7 @@ func (s stand) largeWeights(context.Context) (d bench.Decoding, end func() error
 	if err := shape.Write(folder); err != nil {
 		return d, nil, errors.Join(err, os.RemoveAll(folder))
 	}
-	d, unload, err := s.decoding(onnx.Source{Path: filepath.Join(folder, synthetic.File)})
+	d, unload, err := s.decoding(onnx.Source{Path: filepath.Join(folder, synthetic.File)}, threads)
 	if err != nil {
 		return d, nil, errors.Join(err, os.RemoveAll(folder))
 	}
@@ -70,7 +89,7 @@ func (s stand) largeWeights(context.Context) (d bench.Decoding, end func() error
 
 // embeddedSmall loads the embedded family's tuned small model. Its weights are half
 // precision in the file and single precision in memory.
-func (s stand) embeddedSmall(context.Context) (d bench.Decoding, end func() error, err error) {
+func (s stand) embeddedSmall(threads int) (d bench.Decoding, end func() error, err error) {
 	folder, err := demo.Folder("small-chat")
 	if err != nil {
 		return d, nil, err
@@ -79,14 +98,13 @@ func (s stand) embeddedSmall(context.Context) (d bench.Decoding, end func() erro
 	if err != nil {
 		return d, nil, err
 	}
-	d, end, err = s.decoding(onnx.Source{Bytes: graph})
+	d, end, err = s.decoding(onnx.Source{Bytes: graph}, threads)
 	d.Model, d.StepBytes = "embedded:small-chat", 2*int64(len(graph))
 	return d, end, err
 }
 
-// decoding loads a graph.
-func (s stand) decoding(source onnx.Source) (bench.Decoding, func() error, error) {
-	threads := max(1, runtime.NumCPU()/2) // as by default, and told
+// decoding loads a graph to compute with so many threads.
+func (s stand) decoding(source onnx.Source, threads int) (bench.Decoding, func() error, error) {
 	session, err := onnx.OpenSession(s.env, source, onnx.Options{Context: benchContext, Provider: "cpu", Threads: threads})
 	if err != nil {
 		return bench.Decoding{}, nil, err

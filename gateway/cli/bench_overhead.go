@@ -6,6 +6,10 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
 	"time"
 
 	"github.com/graft-gateway/graft/gateway/bench"
@@ -16,14 +20,16 @@ import (
 func (b *benchMeasure) overhead(s stand) bench.Section {
 	o := bench.Overhead{Start: s.instant}
 	if b.Quick {
-		o.Concurrency, o.Lengths, o.Rounds, o.Tokens, o.Lasts = []int{1, 64}, []int{1, 32}, 1, 1024, 700*time.Millisecond
+		o.Concurrency, o.Lengths, o.Rounds, o.Tokens, o.StreamTokens, o.Lasts = []int{1, 64}, []int{1, 32}, 1, 512, 32, 600*time.Millisecond
 	}
 	return bench.Overheads(o)
 }
 
 // instant stands a gateway with two routes before a base that answers at once: one that
 // passes requests on, and one whose decode loop takes every row. Its experts have no
-// weight in what is asked, so that no small model runs.
+// weight in what is asked, so that no small model runs. The gateway has a process of its
+// own, as it is served: in the client's and the base's it would wait for their goroutines
+// and collect their garbage.
 func (s stand) instant(ctx context.Context) (on bench.OverheadStand, err error) {
 	w := newWiring(s.env, "", s.log)
 	server, err := w.simulated(simulated.Config{Log: s.log})
@@ -35,17 +41,16 @@ func (s stand) instant(ctx context.Context) (on bench.OverheadStand, err error) 
 		server.Close()
 		return on, errors.Join(err, w.close())
 	}
-	base := bench.NewInstant(server)
-	serving := &http.Server{Handler: base}
-	go serving.Serve(listener) // ends with Close
+	base := bench.NewInstant(server, countedOpening)
+	instant := &http.Server{Handler: base}
+	go instant.Serve(listener) // ends with Close
 	end := func() error {
-		err := serving.Close()
+		err := instant.Close()
 		server.Close()
 		return errors.Join(err, w.close())
 	}
 	url := "http://" + listener.Addr().String() + "/v1"
-	config := withPassThrough(over(BaseModel{BaseServer: BaseServer{URL: url, Model: simulatedModel, Dialect: "vllm"}}))
-	gateway, endGateway, err := s.gateway(ctx, config, nil)
+	gateway, endGateway, err := s.process(ctx, url)
 	if err != nil {
 		return on, errors.Join(err, end())
 	}
@@ -64,12 +69,59 @@ func (s stand) instant(ctx context.Context) (on bench.OverheadStand, err error) 
 	}, nil
 }
 
-// withPassThrough adds a route to a base server alone.
-func withPassThrough(c Config) Config {
-	c.Routes.names = append(c.Routes.names, plainRoute)
-	c.Routes.values[plainRoute] = RouteConfig{Base: largeBase}
-	return c
+// overheadConfig is what the gateway serves, but for the base's URL. What it lets in at a
+// time is more than anyone asks.
+const overheadConfig = `
+bases: {large: {url: %q, model: %q, dialect: vllm}}
+experts: {chat: {tuned: embedded:small-chat, untuned: embedded:small}}
+routes:
+  ` + proxiedRoute + `: {base: large, experts: {chat: 1.0}}
+  ` + plainRoute + `: {base: large}
+cache: {memory: 0}
+limits: {running: 1024, waiting: 1024, grace: 1s}
+`
+
+// process serves a base by this program in a process of its own.
+func (s stand) process(ctx context.Context, base string) (url string, end func() error, err error) {
+	program, err := os.Executable()
+	if err != nil {
+		return "", nil, err
+	}
+	folder, err := os.MkdirTemp("", "graft-bench-")
+	if err != nil {
+		return "", nil, err
+	}
+	file := filepath.Join(folder, "graft.yaml")
+	if err := os.WriteFile(file, fmt.Appendf(nil, overheadConfig, base, simulatedModel), 0o600); err != nil {
+		return "", nil, errors.Join(err, os.RemoveAll(folder))
+	}
+	process := exec.Command(program, "serve", "--config", file, "--listen", "127.0.0.1:0", "--onnxruntime", s.library)
+	// Keys are for those who serve others; with them it would refuse what is asked here.
+	process.Env = append(os.Environ(), "GRAFT_API_KEYS=")
+	said, err := process.StderrPipe()
+	if err == nil {
+		err = process.Start()
+	}
+	if err != nil {
+		return "", nil, errors.Join(fmt.Errorf("%s: %w", program, err), os.RemoveAll(folder))
+	}
+	end = func() error {
+		process.Process.Kill()
+		process.Wait() // says that it was killed
+		return os.RemoveAll(folder)
+	}
+	addr, err := awaitLine(ctx, said, serving)
+	if err != nil {
+		return "", nil, errors.Join(fmt.Errorf("%s serve: %w", program, err), end())
+	}
+	return "http://" + addr + "/v1", end, nil
 }
+
+// serving finds the address in what graft serve says when it is ready.
+var serving = regexp.MustCompile(`"msg":"listening","addr":"([^"]+)"`)
+
+// countedOpening is how many tokens a counted prompt has.
+const countedOpening = 3
 
 // counted is a request whose prompt spells its number, in tokens that the embedded
 // vocabulary has.

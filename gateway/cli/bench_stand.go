@@ -25,8 +25,9 @@ import (
 // stand brings up what is measured: gateways and base servers on loopback, each ended by
 // the function that comes with it.
 type stand struct {
-	env *onnx.Environment
-	log *slog.Logger
+	env     *onnx.Environment
+	library string // that env was started from
+	log     *slog.Logger
 }
 
 // gateway serves a configuration on a free port and returns its URL.
