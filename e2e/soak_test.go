@@ -52,12 +52,13 @@ cache: {memory: 32MiB, redis: %[2]s, secret_env: SOAK_SECRET}
 `
 
 // TestMixedLoadLeavesNothingBehind runs for GRAFT_SOAK, or ten seconds: every route,
-// drafter and strength, long prompts that are shared and short ones that are not, and a
+// drafter and strength, books checked ten times a second, long prompts that are shared and short ones that are not, and a
 // third of the clients gone before their answer is.
 func TestMixedLoadLeavesNothingBehind(t *testing.T) {
 	base := start(t, nil, "bench", "base", "--listen", "127.0.0.1:0", "--pass", "2ms", "--token", "10us")
 	l := &mixedLoad{
-		gateway: configured(t, fmt.Sprintf(mixedConfig, base.url, redistest.Start(t).URL()), "SOAK_SECRET=0123456789abcdef"),
+		gateway: start(t, []string{"SOAK_SECRET=0123456789abcdef"}, "serve", "--listen", "127.0.0.1:0", "--check-books", "100ms",
+			"--config", writeConfig(t, fmt.Sprintf(mixedConfig, base.url, redistest.Start(t).URL()))),
 		preface: strings.Repeat("The town Barath lies on a river, and many old stories are told of it. ", 40),
 		answers: map[string]string{},
 	}

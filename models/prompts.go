@@ -74,6 +74,16 @@ func (m *Model) PromptsKept() (prefix.Stats, bool) {
 	return prompts.Stats(), true
 }
 
+// Check verifies the books of the model's caches, and of the prompts that it keeps; an
+// error is a defect. It may be called at any time.
+func (m *Model) Check() error {
+	err := m.session.Check()
+	if prompts := m.prompts.Load(); err == nil && prompts != nil {
+		err = prompts.Check()
+	}
+	return err
+}
+
 // A model is measured with prompts of so many tokens, so many times.
 const (
 	measuredTokens = 128

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -19,9 +20,10 @@ import (
 
 // serve is the command that answers requests.
 type serve struct {
-	Config  string `help:"Configuration file; without one the embedded family is served." placeholder:"FILE"`
-	Listen  string `help:"Address to serve on, in place of the configuration's; port 0 takes a free one." placeholder:"ADDR"`
-	Library string `help:"ONNX Runtime library, before every other place it is searched in." placeholder:"FILE" name:"onnxruntime"`
+	Config  string        `help:"Configuration file; without one the embedded family is served." placeholder:"FILE"`
+	Listen  string        `help:"Address to serve on, in place of the configuration's; port 0 takes a free one." placeholder:"ADDR"`
+	Library string        `help:"ONNX Runtime library, before every other place it is searched in." placeholder:"FILE" name:"onnxruntime"`
+	Books   time.Duration `help:"Verify every so often that what models hold adds up, and log an error where it does not; 0 never does." placeholder:"DURATION" name:"check-books"`
 }
 
 // Run serves until ctx is done.
@@ -66,6 +68,12 @@ func (s *serve) Run(ctx context.Context, log *slog.Logger) (err error) {
 	})
 	log.Info("listening", "addr", listener.Addr().String(), "routes", len(routes), "models", len(wiring.order),
 		"onnxruntime", env.Version(), "provider", providers(wiring), "seconds", time.Since(began).Seconds())
+	if s.Books > 0 {
+		checking, stop := context.WithCancel(ctx)
+		var checks sync.WaitGroup
+		checks.Go(func() { wiring.checkBooks(checking, s.Books, log) })
+		defer func() { stop(); checks.Wait() }() // before what is checked is closed
+	}
 	return server.Serve(ctx, listener)
 }
 

@@ -251,8 +251,16 @@ func (s *Session) Close() error {
 	return s.closeErr
 }
 
-// Check verifies the session's books; an error is a defect of this package.
-func (s *Session) Check() error { return s.pool.check() }
+// Check verifies the session's books between two runs, or when it is closed; an error is
+// a defect of this package.
+func (s *Session) Check() error {
+	j := newJob(func() (more bool, err error) { return false, s.pool.check() })
+	j.ctx = context.Background()
+	if err := s.loop.do(&j); !errors.Is(err, ErrClosed) {
+		return err
+	}
+	return s.pool.check()
+}
 
 // release frees everything native.
 func (s *Session) release() error {
