@@ -69,13 +69,17 @@ func lead(t *testing.T, url, route string, prompt, generated []int, temperature 
 
 // A drafter may make an answer faster and never another one. What single steps and paths
 // of a model differ by, less than a thousandth of a nat, is all that can part two texts.
+// Nothing is cached, so that every drafter's rows are its own.
 func TestDraftersChangeNoToken(t *testing.T) {
+	large := start(t, nil, "bench", "base", "--listen", "127.0.0.1:0", "--pass", "1ms", "--token", "5us")
 	process := configured(t, fmt.Sprintf(`
 bases:
   inside: {folder: embedded:base}
   best20: {folder: embedded:base, top_logprobs: 20}
   whole:  {url: %[1]s/v1, model: demo-base, top_logprobs: -1}
   best100: {url: %[1]s/v1, model: demo-base, top_logprobs: 100}
+  list:   {url: %[2]s/v1, dialect: vllm, named: 10}
+  pass:   {url: %[2]s, dialect: sglang, named: 10}
 experts: {chat: {tuned: embedded:small-chat, untuned: embedded:small}, safe: {tuned: embedded:small-safe, untuned: embedded:small-chat}}
 routes:
   in process:           {base: inside, experts: {chat: 1}, logprobs: {completions: -1}}
@@ -83,33 +87,42 @@ routes:
   in process, 20 best:  {base: best20, experts: {chat: 1}, logprobs: {completions: -1}}
   over Graft:           {base: whole, experts: {chat: 1}, logprobs: {completions: -1}}
   over Graft, 100 best: {base: best100, experts: {chat: 1}, logprobs: {completions: -1}}
-`, shared.url))
-	prompts := chatPrompts(t, count(t, 60))
-	for _, route := range []string{"in process", "in process, two pairs", "in process, 20 best", "over Graft", "over Graft, 100 best"} {
-		for _, temperature := range []float64{0, 1} {
-			texts := make(map[string][][]int)
-			for _, draft := range append([]string{"off"}, drafters...) {
-				texts[draft] = draftedAll(t, process.url, route, draft, prompts, temperature)
+  over a list of prefixes: {base: list, experts: {chat: 1}, logprobs: {completions: -1}}
+  over one pass:        {base: pass, experts: {chat: 1}, logprobs: {completions: -1}}
+cache: {memory: 0}
+`, shared.url, large.url))
+	prompts := chatPrompts(t, count(t, 40))
+	for _, route := range []string{
+		"in process", "in process, two pairs", "in process, 20 best", "over Graft", "over Graft, 100 best", "over a list of prefixes", "over one pass",
+	} {
+		t.Run(route, func(t *testing.T) {
+			for _, temperature := range []float64{0, 1} {
+				draftersAgree(t, process.url, route, prompts, temperature)
 			}
-			for _, draft := range drafters {
-				tokens, parted := 0, 0
-				for i, want := range texts["off"] {
-					got := texts[draft][i]
-					same := 0
-					for same < min(len(want), len(got)) && want[same] == got[same] {
-						same++
-					}
-					if tokens += same; same == len(want) && same == len(got) {
-						continue
-					}
-					parted++
-					if by := lead(t, process.url, route, prompts[i], want[:same], temperature, i); by > nearTie {
-						t.Errorf("%s, %s, temperature %v: text %d parts behind %d tokens, where one led by %.2g nats", route, draft, temperature, i, same, by)
-					}
-				}
-				t.Logf("%s, %s, temperature %v: %d texts, %d tokens equal, %d parted at a near tie", route, draft, temperature, len(prompts), tokens, parted)
+		})
+	}
+}
+
+// draftersAgree holds every drafter to off.
+func draftersAgree(t *testing.T, url, route string, prompts [][]int, temperature float64) {
+	t.Helper()
+	off := draftedAll(t, url, route, "off", prompts, temperature)
+	for _, draft := range drafters {
+		tokens, parted := 0, 0
+		for i, got := range draftedAll(t, url, route, draft, prompts, temperature) {
+			want, same := off[i], 0
+			for same < min(len(want), len(got)) && want[same] == got[same] {
+				same++
+			}
+			if tokens += same; same == len(want) && same == len(got) {
+				continue
+			}
+			parted++
+			if by := lead(t, url, route, prompts[i], want[:same], temperature, i); by > nearTie {
+				t.Errorf("%s, temperature %v: text %d parts behind %d tokens, where one led by %.2g nats", draft, temperature, i, same, by)
 			}
 		}
+		t.Logf("%s, temperature %v: %d texts, %d tokens equal, %d parted at a near tie", draft, temperature, len(prompts), tokens, parted)
 	}
 }
 
