@@ -75,6 +75,9 @@ func (s *Sequence) Rows(ctx context.Context, generated, path []eft.Token) ([]eft
 	began := time.Now()
 	rows, err := s.native.Extend(ctx, s.wanted[keep:], len(path)+1)
 	if err != nil {
+		if s.kept != nil {
+			s.kept.Failed()
+		}
 		return nil, fmt.Errorf("model %s: %w", s.model.name, err)
 	}
 	s.held = append(s.held, s.wanted[keep:]...)

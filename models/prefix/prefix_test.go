@@ -194,6 +194,30 @@ func TestTextsThatBeginAlikeComputeItOnce(t *testing.T) {
 	})
 }
 
+// A text whose computing failed may stay open for long: others go on without it, and it
+// may still compute.
+func TestNobodyWaitsForATextThatFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := kept(t, Options{Memory: newMemory()})
+		prompt, s := numbers(0, 300), &sequence{}
+		failed := m.Open("", prompt)
+		failed.Resume(t.Context(), s)
+		var other sync.WaitGroup
+		other.Go(func() { read(t, m, "", prompt, &sequence{}) })
+		synctest.Wait()
+		failed.Failed()
+		other.Wait()
+		s.held = states(prompt)
+		failed.Computed(len(prompt), time.Second)
+		failed.Close()
+		settled(m)
+		if s := m.Stats(); s.Waited != 1 || s.Computed != 600 {
+			t.Errorf("%+v", s)
+		}
+		m.Close()
+	})
+}
+
 func TestNobodyWaitsForMuchMoreThanIsShared(t *testing.T) {
 	m := kept(t, Options{Memory: newMemory()})
 	long := m.Open("", numbers(0, 4000))

@@ -265,6 +265,10 @@ func (t *Text) keep(own *flight) {
 	}
 }
 
+// Failed tells that the prompt was not computed this time, so that nobody waits for it: its
+// caller may be in no hurry to try again. What it computes later is kept all the same.
+func (t *Text) Failed() { t.land() }
+
 // land gives up what others wait for.
 func (t *Text) land() {
 	if t.own != nil {
