@@ -18,6 +18,10 @@ func (t *tables) overheads(all []OverheadReport) {
 			t.print("%3d clients: %s µs a request and %s µs a token, R² %.3f\n", s.Concurrency, number(1e6*s.PerRequest), number(1e6*s.PerToken), s.Fit)
 		}
 		l := o.Open
+		if l.Tokens == 0 {
+			t.print("\n")
+			continue
+		}
 		t.print("open loop, %d streams, %s tokens a second of %s: late by %s ms in the median and %s ms in p99, directly %s and %s; added %s and %s, to the first token %s and %s, to the last %s and %s\n\n",
 			l.Streams, number(l.TokensPerSecond), number(l.Capacity), milliseconds(l.P50), milliseconds(l.P99), milliseconds(l.DirectP50), milliseconds(l.DirectP99),
 			milliseconds(l.AddedP50), milliseconds(l.AddedP99), milliseconds(l.AddedFirstP50), milliseconds(l.AddedFirstP99), milliseconds(l.AddedLastP50), milliseconds(l.AddedLastP99))

@@ -301,7 +301,7 @@ func TestModelsAndOverheadAreShown(t *testing.T) {
 		Way:   "decode loop",
 		Cells: []OverheadCell{{Concurrency: 64, Tokens: 32, RequestsPerSecond: 258, TokensPerSecond: 8263, DirectRequests: 3415, AddedPerRequest: .00358, P50: .2146}},
 		Slope: []OverheadSlope{{Concurrency: 64, PerRequest: .0014, PerToken: 50e-6, Fit: .9762}},
-		Open:  OpenLoop{Streams: 64, Capacity: 11329, TokensPerSecond: 5664, P99: .0021, DirectP99: .0016, AddedP99: .0005, AddedP50: -.00002},
+		Open:  OpenLoop{Streams: 64, Tokens: 1, Capacity: 11329, TokensPerSecond: 5664, P99: .0021, DirectP99: .0016, AddedP99: .0005, AddedP50: -.00002},
 	}}
 	var shown strings.Builder
 	if err := WriteTable(&shown, report); err != nil {
