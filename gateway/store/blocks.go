@@ -20,6 +20,9 @@ const (
 // ErrSlow says that Redis works, and that values take longer than they are worth.
 var ErrSlow = errors.New("redis is too slow for large values")
 
+// ErrForged says that Redis gave what nobody with the secret has written.
+var ErrForged = errors.New("redis has a value that is not sealed with this gateway's secret")
+
 // Blocks keeps large values, apart from those of a [Cache]: a few of them would push
 // thousands of small ones out, and a Redis that is too slow for megabytes may do well
 // for kilobytes. Its two tiers are asked one by one.
@@ -124,7 +127,8 @@ func (b *BlockRedis) Has(ctx context.Context, keys [][32]byte) (n int, err error
 }
 
 // Load returns the values of the first keys, each of size bytes, up to one that is not
-// there or is not sealed. It takes no longer than patience, and worth more for each value
+// there or is not sealed: the latter is an error, for a Redis that lies once may lie to
+// every request. It takes no longer than patience, and worth more for each value
 // that has come: who could have done without it loses no more than patience, whatever
 // Redis does. Each round trip brings twice as many as the one before if that was quick.
 // An error is as with Has, and what came before it counts.
@@ -133,12 +137,15 @@ func (b *BlockRedis) Load(ctx context.Context, keys [][32]byte, size int, patien
 	defer func() { r.reading.Add(int64(time.Since(began))) }()
 	most := max(1, chunkBytes/(size+1))
 	var opened chan [][]byte // of the round trip before: seals are checked beside the next
+	come := 0
 	defer func() {
 		if opened != nil {
 			values = append(values, <-opened...)
 		}
+		if err == nil && len(values) < come {
+			err = ErrForged
+		}
 	}()
-	come := 0
 	for next := min(2, most); len(keys) > 0; {
 		if err := r.ready(ctx); err != nil {
 			return values, err
@@ -225,7 +232,7 @@ func (r *remote) chunk(ctx context.Context, left time.Duration, keys [][32]byte,
 			return sealed, nil
 		case tooSmall(err) || err == nil && n != sealSize+size:
 			r.forge()
-			return sealed, nil
+			return sealed, ErrForged
 		case err != nil:
 			return sealed, r.fault(err)
 		}
@@ -252,5 +259,5 @@ func (r *remote) fault(err error) error {
 // forge counts a value that nobody with the secret has written.
 func (r *remote) forge() {
 	r.forged.Add(1)
-	r.complain("read", errors.New("a value is not sealed with this gateway's secret: it is ignored"))
+	r.complain("read", ErrForged)
 }
