@@ -25,6 +25,9 @@ func (b *benchMeasure) models(s stand) bench.Section {
 	memory := (*bench.Reader)(nil)
 	start := func(open opening, threads int) bench.SmallModel {
 		return bench.SmallModel{Start: func(ctx context.Context) (bench.Decoding, func() error, error) {
+			if err := ctx.Err(); err != nil {
+				return bench.Decoding{}, nil, err
+			}
 			d, end, err := open(threads)
 			if err != nil {
 				return d, nil, err
