@@ -21,7 +21,7 @@ type deed struct {
 	rows   [][]float32 // of the last tokens
 }
 
-// live reads, guesses, cuts, cancels and opens again at random, and notes what stays.
+// live reads, guesses, cuts, cancels, moves out and opens again at random, and notes what stays.
 func live(t *testing.T, s *Session, random *rand.Rand, most int) (deeds []deed) {
 	q, err := s.Open(t.Context())
 	if err != nil {
@@ -53,7 +53,12 @@ func live(t *testing.T, s *Session, random *rand.Rand, most int) (deeds []deed) 
 				t.Error(err)
 				return deeds
 			}
-		case kind < 11:
+		case kind == 7:
+			if q, err = q.moveOut(t.Context(), words(random.IntN(most/2)), random); err != nil {
+				t.Error(err)
+				return deeds
+			}
+		case kind < 12:
 			if err := q.abandon(t.Context(), words(1+random.IntN(2)*random.IntN(40)), most); err != nil {
 				t.Error(err)
 				return deeds
@@ -95,6 +100,46 @@ func (q *Sequence) abandon(ctx context.Context, tokens []eft.Token, most int) er
 	return q.Truncate(length)
 }
 
+// moveOut takes all keys and values to another sequence, which has read and dropped
+// rubbish, in pieces of some size, and closes this one. The first attempt may be cancelled.
+func (q *Sequence) moveOut(ctx context.Context, rubbish []eft.Token, random *rand.Rand) (*Sequence, error) {
+	to, err := q.session.Open(ctx)
+	if err != nil {
+		return q, err
+	}
+	if _, err := to.Extend(ctx, rubbish, 0); err != nil {
+		return to, err
+	}
+	if err := to.Truncate(0); err != nil {
+		return to, err
+	}
+	n, size := q.Len(), 1+random.IntN(20)
+	var pieces [][]byte
+	for at := 0; at+size <= n; at += size {
+		piece, err := q.Export(ctx, at, at+size, nil)
+		if err != nil {
+			return to, err
+		}
+		pieces = append(pieces, piece)
+	}
+	held := len(pieces) * size
+	rest, err := q.Export(ctx, held, n, nil)
+	if err != nil {
+		return to, err
+	}
+	short, cancel := context.WithCancel(ctx)
+	go cancel()
+	if err := to.ImportAll(short, size, pieces...); err != nil {
+		if !errors.Is(err, context.Canceled) {
+			return to, err
+		}
+		if err := to.ImportAll(ctx, size, pieces...); err != nil {
+			return to, err
+		}
+	}
+	return to, errors.Join(to.Import(ctx, n-held, rest), q.Close())
+}
+
 // repeat does the same alone, and compares every row to the bit.
 func repeat(t *testing.T, s *Session, deeds []deed) {
 	q := openSequence(t, s)
@@ -117,8 +162,8 @@ func repeat(t *testing.T, s *Session, deeds []deed) {
 	}
 }
 
-// TestAnyScheduleGivesTheRowsOfTextsAlone lets texts step, read, cut, cancel and close
-// as chance has it, all at once, and then each by itself.
+// TestAnyScheduleGivesTheRowsOfTextsAlone lets texts step, read, cut, cancel, move and
+// close as chance has it, all at once, and then each by itself.
 func TestAnyScheduleGivesTheRowsOfTextsAlone(t *testing.T) {
 	const texts = 24
 	folder := func(layout synthetic.Layout) Source {
