@@ -41,9 +41,18 @@ func finish(value []byte, key chain.Key, tokens int) {
 	copy(value[28:], key[:])
 }
 
-// decode returns the keys and values inside value, which it does not copy, if they are
-// those of so many tokens under key, each of so many bytes.
+// decode returns what unwrap does, if its checksum is right.
 func decode(value []byte, key chain.Key, tokens, tokenBytes int) ([]byte, error) {
+	body, err := unwrap(value, key, tokens, tokenBytes)
+	if err == nil && binary.LittleEndian.Uint64(value[20:]) != xxh3.Hash(body) {
+		return nil, errChecksum
+	}
+	return body, err
+}
+
+// unwrap returns the keys and values inside value, which it does not copy, if its header
+// says that they are those of so many tokens under key, each of so many bytes.
+func unwrap(value []byte, key chain.Key, tokens, tokenBytes int) ([]byte, error) {
 	if len(value) < headerSize {
 		return nil, errShort
 	}
@@ -57,8 +66,6 @@ func decode(value []byte, key chain.Key, tokens, tokenBytes int) ([]byte, error)
 		return nil, errLength
 	case chain.Key(value[28:60]) != key:
 		return nil, errKey
-	case binary.LittleEndian.Uint64(value[20:]) != xxh3.Hash(body):
-		return nil, errChecksum
 	}
 	return body, nil
 }

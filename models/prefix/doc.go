@@ -17,7 +17,7 @@
 //
 // A cache is made of two tiers that it is handed. Either may forget, come late or lie:
 // a value is believed only if it says of itself what it was asked for, and its checksum
-// is right. Where a tier does not pay, since computing is quicker, it is left alone:
+// was right when it came to this process. Where a tier does not pay, since computing is quicker, it is left alone:
 //
 //	compute · tokens  >  2 round trips + (read + import) · tokens
 //

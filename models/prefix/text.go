@@ -113,7 +113,8 @@ func (m *Model) find(ctx context.Context, keys []chain.Key) (blocks [][]byte, sh
 	for i, key := range keys {
 		if memory != nil {
 			if value, ok := memory.Get(key); ok {
-				blocks[i] = m.believed(value, key)
+				// It was checked when it came, or made here, and nobody changes it.
+				blocks[i] = m.believed(unwrap(value, key, m.block, m.identity.TokenBytes))
 			}
 		}
 		if blocks[i] == nil {
@@ -170,7 +171,7 @@ func (m *Model) fetch(ctx context.Context, keys []chain.Key, missing []int, bloc
 		for i, value := range values {
 			at := missing[i]
 			asked = append(asked, at)
-			if blocks[at] = m.believed(value, keys[at]); blocks[at] == nil {
+			if blocks[at] = m.believed(decode(value, keys[at], m.block, m.identity.TokenBytes)); blocks[at] == nil {
 				return asked
 			}
 			if m.cache.options.Memory != nil {
@@ -186,8 +187,7 @@ func (m *Model) fetch(ctx context.Context, keys []chain.Key, missing []int, bloc
 }
 
 // believed is what a value holds, nil if it is not what it should be.
-func (m *Model) believed(value []byte, key chain.Key) []byte {
-	body, err := decode(value, key, m.block, m.identity.TokenBytes)
+func (m *Model) believed(body []byte, err error) []byte {
 	if err != nil {
 		m.broken.Add(1)
 		return nil
