@@ -87,14 +87,22 @@ func (s *steered) Next(limit int) Draft {
 	if s.first && !a.worthReading(s.text, lengths[best], right) {
 		return Draft{}
 	}
-	if a.only == Nobody && !s.first && a.meter.cost.seen >= few && (a.rounds >= a.own.due || a.own.better() && a.rounds%often > 0) {
+	// The rounds that are kept for other paths stay theirs: trials of Own could fall on all
+	// of them.
+	if a.only == Nobody && !s.first && a.meter.cost.seen >= few && a.rounds%often > 0 && (a.rounds >= a.own.due || a.own.better()) {
 		a.own.due = a.rounds + a.own.pause // for the others meanwhile
 		return Draft{By: Own, Length: ownRun}
 	}
 	if !s.text.Pairs {
 		return Draft{}
 	}
-	length := min(lengths[a.explore(best)], limit)
+	at := a.explore(best)
+	if best == 0 && at > 0 {
+		// So few guesses are made that those of long ago would outweigh them for ever.
+		s.agreement.fade()
+		a.agreement.fade()
+	}
+	length := min(lengths[at], limit)
 	if a.only == Tuned {
 		length = max(length, 1)
 	}

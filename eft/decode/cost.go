@@ -15,6 +15,7 @@ type cost struct {
 	c        vector
 	stale    bool
 	seen     int
+	strays   int // calls in a row that took more than outlier allows
 }
 
 type (
@@ -30,6 +31,9 @@ const (
 	doubt = 1e-6
 	// outlier is how many times the expected time a call may count for.
 	outlier = 4
+	// believed calls of each that is under way that are all outliers are none: the base has
+	// become slower, and what was seen before counts for no more than left calls.
+	believed, left = 8, 8
 )
 
 func (f features) parts() vector { return vector{1, f.n, f.paths, f.tokens} }
@@ -37,18 +41,45 @@ func (f features) parts() vector { return vector{1, f.n, f.paths, f.tokens} }
 // learn adds a call that took so many seconds.
 func (m *cost) learn(f features, seconds float64) {
 	if m.seen >= few {
-		seconds = min(seconds, outlier*m.predict(f))
+		seconds = m.doubted(f, seconds)
 	}
 	m.seen++
 	x := f.parts()
+	m.keep(fading)
 	for i := range parts {
 		for j := range parts {
-			m.products[i][j] = m.products[i][j]*fading + x[i]*x[j]
+			m.products[i][j] += x[i] * x[j]
 		}
-		m.targets[i] = m.targets[i]*fading + x[i]*seconds
+		m.targets[i] += x[i] * seconds
 	}
-	m.squares = m.squares*fading + seconds*seconds
+	m.squares += seconds * seconds
 	m.stale = true
+}
+
+// doubted returns what a call of so many seconds counts for.
+func (m *cost) doubted(f features, seconds float64) float64 {
+	most := outlier * m.predict(f)
+	if !(seconds > most) {
+		m.strays = 0
+		return seconds
+	}
+	if m.strays++; float64(m.strays) <= believed*max(f.n, 1) {
+		return most
+	}
+	m.strays = 0
+	m.keep(left / max(m.products[0][0], left))
+	return seconds
+}
+
+// keep leaves a share of what was seen.
+func (m *cost) keep(share float64) {
+	for i := range parts {
+		for j := range parts {
+			m.products[i][j] *= share
+		}
+		m.targets[i] *= share
+	}
+	m.squares *= share
 }
 
 // predict is how many seconds a call takes with so much under way.

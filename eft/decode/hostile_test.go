@@ -223,6 +223,9 @@ func hostile(seed uint64) (Request, []*strict) {
 		r.Mix.Plausibility = 0.1
 	}
 	r.Params = eft.Params{Seed: seed, TopP: 1, Temperature: float64(random.IntN(2)), MinTokens: random.IntN(2) * random.IntN(12)}
+	if r.Mix.Plausibility > 0 {
+		r.Params.MinTokens = 0 // the two could leave no token
+	}
 	if random.IntN(2) == 0 {
 		r.Params.Presence, r.Params.Frequency = random.Float64()*2-.5, random.Float64()
 	}
@@ -249,7 +252,7 @@ func nothingOpen(t *testing.T, seed uint64, models []*strict) {
 }
 
 func TestNoPlanChangesATokenOverModelsThatReuseTheirMemory(t *testing.T) {
-	for seed := range uint64(400) {
+	for seed := range uint64(150) {
 		r, models := hostile(seed)
 		want, plain := run(t, r)
 		for plan := range uint64(3) {
@@ -277,7 +280,7 @@ func TestNoPlanChangesATokenOverModelsThatReuseTheirMemory(t *testing.T) {
 // TestWhatIsCutShortIsABeginning cancels, stops and breaks texts at random: what was
 // emitted until then is what would have been, and nothing is left behind.
 func TestWhatIsCutShortIsABeginning(t *testing.T) {
-	for seed := range uint64(400) {
+	for seed := range uint64(150) {
 		r, models := hostile(seed)
 		want, _ := run(t, r)
 		random := rand.New(rand.NewPCG(seed, 5))

@@ -44,7 +44,11 @@ const (
 	// supposed is the share of right guesses while none was seen, and surest the most
 	// that is ever supposed.
 	supposed, surest = 0.75, 0.995
+	// untried is what is left of the guesses seen by each try of a path where none looks best.
+	untried = 7.0 / 8
 )
+
+func (g *agreement) fade() { g.right, g.all = g.right*untried, g.all*untried }
 
 func (g *agreement) add(right, all int) {
 	if over := g.all + float64(all) - remembered; over > 0 {
