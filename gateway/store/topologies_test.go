@@ -62,8 +62,15 @@ func TestTLSIsSpoken(t *testing.T) {
 		t.Errorf("found %d of 10", found)
 	}
 	strict := open(t, Options{Redis: &RedisOptions{URL: url}})
-	if err := strict.Check(context.Background()); err == nil || !strings.Contains(err.Error(), "certificate") {
-		t.Errorf("a certificate that nobody vouches for: %v", err)
+	// A busy machine may not come to the end of a handshake in a dial's time.
+	for try := 1; ; try++ {
+		err := strict.Check(context.Background())
+		if err != nil && strings.Contains(err.Error(), "certificate") {
+			return
+		}
+		if err == nil || try == 50 {
+			t.Fatalf("a certificate that nobody vouches for: %v", err)
+		}
 	}
 }
 
