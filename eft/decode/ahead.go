@@ -119,16 +119,24 @@ func (a *ahead) readOne(ctx context.Context, p, first, last int) (err error) {
 	return nil
 }
 
-// commit takes one token into the text. It says whether that was the first guess, in
-// which case what was read behind it stays.
+// commit takes one token into the text, and lets go of the slot that it was chosen from.
+// It says whether that was the first guess: what was read behind it stays then, and is
+// of no use otherwise.
 func (a *ahead) commit(token eft.Token) bool {
-	if len(a.text) > a.committed && a.text[a.committed] == token {
-		a.committed++
-		return true
+	agreed := len(a.text) > a.committed && a.text[a.committed] == token
+	used := len(a.slots)
+	if agreed {
+		used = min(1, used)
+	} else {
+		a.text = append(a.text[:a.committed], token)
 	}
-	a.text = append(a.text[:a.committed], token)
 	a.committed++
-	return false
+	for _, s := range a.slots[:used] {
+		a.give(s)
+	}
+	a.slots = slices.Delete(a.slots, 0, used)
+	a.borrowed = max(a.borrowed-used, 0)
+	return agreed
 }
 
 // forget drops all guesses.
@@ -138,20 +146,6 @@ func (a *ahead) forget() {
 		a.drop()
 	}
 	a.borrowed = min(a.borrowed, len(a.slots))
-}
-
-// settle forgets the slots of so many committed tokens, and all if the text went
-// another way than guessed.
-func (a *ahead) settle(tokens int, agreed bool) {
-	if !agreed {
-		tokens = len(a.slots)
-	}
-	tokens = min(tokens, len(a.slots))
-	for _, s := range a.slots[:tokens] {
-		a.give(s)
-	}
-	a.slots = slices.Delete(a.slots, 0, tokens)
-	a.borrowed = max(a.borrowed-tokens, 0)
 }
 
 // hold keeps the rows of the first slot until release.
@@ -165,7 +159,7 @@ func (a *ahead) hold() *slot {
 	return s
 }
 
-// release ends hold, behind settle.
+// release ends hold, behind commit.
 func (a *ahead) release(s *slot) {
 	s.held = false
 	a.free = append(a.free, s)

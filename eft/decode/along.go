@@ -137,7 +137,7 @@ func (l *loop) follow(ctx context.Context, leading *lead, next own, emit func(St
 			l.round.Agreed++
 		}
 	}
-	a.settle(1, a.commit(token))
+	a.commit(token)
 	return agreed && more, nil
 }
 

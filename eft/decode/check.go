@@ -161,7 +161,6 @@ func (l *loop) walk(ctx context.Context, rows []eft.Row, emit func(Step) bool) e
 			return err
 		}
 		agreed = a.commit(token)
-		a.settle(1, agreed)
 		if guessed {
 			l.round.Walked++
 			if agreed {
