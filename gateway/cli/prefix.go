@@ -49,15 +49,10 @@ func (p *promptCache) keep(m *models.Model, log *slog.Logger) {
 	}
 }
 
-// check asks Redis whether it takes what is kept there, and warns if not.
+// check asks Redis whether it takes prompts.
 func (p *promptCache) check(ctx context.Context, log *slog.Logger) {
-	if p == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, storePatience)
-	defer cancel()
-	if err := p.tiers.Check(ctx); err != nil && ctx.Err() != context.Canceled {
-		log.Warn("redis does not work: prompts are kept in memory alone until it does", "error", err)
+	if p != nil {
+		checkRedis(ctx, p.tiers, "prompts", log)
 	}
 }
 

@@ -30,16 +30,20 @@ func newRowCache(c Config, log *slog.Logger) (*rowCache, error) {
 	return &rowCache{tiers, rowcache.New(tiers, options.Secret)}, nil
 }
 
-// check asks Redis whether it takes what is kept there, and warns if not: texts would be
-// made without it, and nobody knew why.
+// check asks Redis whether it takes rows.
 func (r *rowCache) check(ctx context.Context, log *slog.Logger) {
-	if r == nil {
-		return
+	if r != nil {
+		checkRedis(ctx, r.tiers, "rows", log)
 	}
+}
+
+// checkRedis asks Redis whether it takes what is kept there, and warns if not: texts
+// would be made without it, and nobody knew why.
+func checkRedis(ctx context.Context, tiers interface{ Check(context.Context) error }, what string, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(ctx, storePatience)
 	defer cancel()
-	if err := r.tiers.Check(ctx); err != nil && ctx.Err() != context.Canceled {
-		log.Warn("redis does not work: rows are kept in memory alone until it does", "error", err)
+	if err := tiers.Check(ctx); err != nil && ctx.Err() != context.Canceled {
+		log.Warn("redis does not work: "+what+" are kept in memory alone until it does", "error", err)
 	}
 }
 
