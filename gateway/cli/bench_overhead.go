@@ -99,20 +99,12 @@ func (s stand) process(ctx context.Context, base string) (url string, end func()
 	// Keys are for those who serve others; with them it would refuse what is asked here.
 	process.Env = append(os.Environ(), "GRAFT_API_KEYS=")
 	said, err := process.StderrPipe()
-	if err == nil {
-		err = process.Start()
-	}
 	if err != nil {
-		return "", nil, errors.Join(fmt.Errorf("%s: %w", program, err), os.RemoveAll(folder))
+		return "", nil, errors.Join(err, os.RemoveAll(folder))
 	}
-	end = func() error {
-		process.Process.Kill()
-		process.Wait() // says that it was killed
-		return os.RemoveAll(folder)
-	}
-	addr, err := awaitLine(ctx, said, serving)
+	addr, end, err := startChild(ctx, process, said, serving, folder)
 	if err != nil {
-		return "", nil, errors.Join(fmt.Errorf("%s serve: %w", program, err), end())
+		return "", nil, fmt.Errorf("%s serve: %w", program, err)
 	}
 	return "http://" + addr + "/v1", end, nil
 }

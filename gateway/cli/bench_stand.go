@@ -226,6 +226,23 @@ func awaitLine(ctx context.Context, said io.Reader, pattern *regexp.Regexp) (str
 	}
 }
 
+// startChild starts a process and waits until what it says has ready, whose first group
+// is returned. End kills it and removes its folder, which is removed after an error, too.
+func startChild(ctx context.Context, process *exec.Cmd, said io.Reader, ready *regexp.Regexp, folder string) (found string, end func() error, err error) {
+	if err := process.Start(); err != nil {
+		return "", nil, errors.Join(err, os.RemoveAll(folder))
+	}
+	end = func() error {
+		process.Process.Kill()
+		process.Wait() // says that it was killed
+		return os.RemoveAll(folder)
+	}
+	if found, err = awaitLine(ctx, said, ready); err != nil {
+		return "", nil, errors.Join(err, end())
+	}
+	return found, end, nil
+}
+
 // startRedis starts a server that keeps nothing on disk.
 func startRedis(ctx context.Context, program string) (url string, end func() error, err error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0") // to learn of a free port
@@ -241,19 +258,11 @@ func startRedis(ctx context.Context, program string) (url string, end func() err
 	process := exec.Command(program, "--port", strconv.Itoa(addr.Port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
 		"--dir", folder, "--maxmemory", "1gb", "--maxmemory-policy", "volatile-ttl")
 	said, err := process.StdoutPipe()
-	if err == nil {
-		err = process.Start()
-	}
 	if err != nil {
-		return "", nil, errors.Join(fmt.Errorf("%s: %w", program, err), os.RemoveAll(folder))
+		return "", nil, errors.Join(err, os.RemoveAll(folder))
 	}
-	end = func() error {
-		process.Process.Kill()
-		process.Wait() // says that it was killed
-		return os.RemoveAll(folder)
-	}
-	if _, err := awaitLine(ctx, said, regexp.MustCompile(`([Rr]eady to accept connections)`)); err != nil {
-		return "", nil, errors.Join(fmt.Errorf("%s: %w", program, err), end())
+	if _, end, err = startChild(ctx, process, said, regexp.MustCompile(`([Rr]eady to accept connections)`), folder); err != nil {
+		return "", nil, fmt.Errorf("%s: %w", program, err)
 	}
 	return "redis://" + addr.String() + "/0", end, nil
 }
