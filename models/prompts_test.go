@@ -56,8 +56,13 @@ func TestKnownPromptsChangeNoRow(t *testing.T) {
 		for worker := range uint64(3) {
 			texts.Go(func() {
 				r := rand.New(rand.NewPCG(3, worker))
-				for range 12 {
-					prompt := random(rand.New(rand.NewPCG(4, r.Uint64N(2))), 40+r.IntN(600))
+				var prompt []eft.Token
+				for i := range 16 {
+					if i%4 == 3 { // once more
+						sameRows(t, plain.Open(prompt), kept.OpenFor("tenant", prompt), r, len(prompt))
+						continue
+					}
+					prompt = random(rand.New(rand.NewPCG(4, r.Uint64N(2))), 40+r.IntN(600))
 					prompt = append(prompt[:r.IntN(len(prompt))+1], random(r, r.IntN(80))...)
 					sameRows(t, plain.Open(prompt), kept.OpenFor("tenant", prompt), r, len(prompt))
 				}

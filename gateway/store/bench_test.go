@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -71,7 +72,7 @@ func BenchmarkLoad(b *testing.B) {
 	b.SetBytes(n * size)
 	b.ReportAllocs()
 	for b.Loop() {
-		if values, err := blocks.Redis().Load(context.Background(), keys, size, time.Minute, 0); len(values) != n || err != nil {
+		if values, err := blocks.Redis().Load(context.Background(), keys, slices.Repeat([]int{size}, len(keys)), time.Minute, 0); len(values) != n || err != nil {
 			b.Fatal(len(values), err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -126,16 +127,19 @@ func (b *BlockRedis) Has(ctx context.Context, keys [][32]byte) (n int, err error
 	return len(keys), nil
 }
 
-// Load returns the values of the first keys, each of size bytes, up to one that is not
+// Load returns the values of the first keys, of so many bytes each, up to one that is not
 // there or is not sealed: the latter is an error, for a Redis that lies once may lie to
 // every request. It takes no longer than patience, and worth more for each value
 // that has come: who could have done without it loses no more than patience, whatever
 // Redis does. Each round trip brings twice as many as the one before if that was quick.
 // An error is as with Has, and what came before it counts.
-func (b *BlockRedis) Load(ctx context.Context, keys [][32]byte, size int, patience, worth time.Duration) (values [][]byte, err error) {
+func (b *BlockRedis) Load(ctx context.Context, keys [][32]byte, sizes []int, patience, worth time.Duration) (values [][]byte, err error) {
 	r, began := b.remote, time.Now()
 	defer func() { r.reading.Add(int64(time.Since(began))) }()
-	most := max(1, chunkBytes/(size+1))
+	most := 1
+	if len(sizes) > 0 {
+		most = max(1, chunkBytes/(slices.Max(sizes)+1))
+	}
 	var opened chan [][]byte // of the round trip before: seals are checked beside the next
 	come := 0
 	defer func() {
@@ -156,7 +160,7 @@ func (b *BlockRedis) Load(ctx context.Context, keys [][32]byte, size int, patien
 			return values, ErrSlow
 		}
 		n := min(next, len(keys))
-		sealed, err := r.chunk(ctx, left, keys[:n], size)
+		sealed, err := r.chunk(ctx, left, keys[:n], sizes)
 		if opened != nil {
 			got := <-opened
 			opened, values = nil, append(values, got...)
@@ -170,7 +174,7 @@ func (b *BlockRedis) Load(ctx context.Context, keys [][32]byte, size int, patien
 		if err != nil || len(sealed) < n {
 			return values, err
 		}
-		keys = keys[n:]
+		keys, sizes = keys[n:], sizes[n:]
 		if time.Since(sent) < patience/4 {
 			next = min(2*next, most)
 		}
@@ -212,7 +216,7 @@ func (r *remote) ready(ctx context.Context) error {
 
 // chunk brings some sealed values in one round trip, up to the first that is not there or
 // is of another size.
-func (r *remote) chunk(ctx context.Context, left time.Duration, keys [][32]byte, size int) (sealed [][]byte, err error) {
+func (r *remote) chunk(ctx context.Context, left time.Duration, keys [][32]byte, sizes []int) (sealed [][]byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
 	pipeline := r.client.Pipeline()
@@ -220,7 +224,7 @@ func (r *remote) chunk(ctx context.Context, left time.Duration, keys [][32]byte,
 	buffers := make([][]byte, len(keys))
 	for i, key := range keys {
 		// Two bytes more than the value save the library a read.
-		buffers[i] = make([]byte, sealSize+size+2)
+		buffers[i] = make([]byte, sealSize+sizes[i]+2)
 		replies[i] = pipeline.GetToBuffer(ctx, r.name(key), buffers[i])
 	}
 	_, _ = pipeline.Exec(ctx) // each command has its own error
@@ -230,7 +234,7 @@ func (r *remote) chunk(ctx context.Context, left time.Duration, keys [][32]byte,
 		case errors.Is(err, redis.Nil):
 			r.misses.Add(1)
 			return sealed, nil
-		case tooSmall(err) || err == nil && n != sealSize+size:
+		case tooSmall(err) || err == nil && n != sealSize+sizes[i]:
 			r.forge()
 			return sealed, ErrForged
 		case err != nil:

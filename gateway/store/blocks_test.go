@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,6 +44,9 @@ func blocks(t *testing.T, url string, n int) (*BlockRedis, [][32]byte) {
 	return tier, keys
 }
 
+// sizes are those of so many values.
+func sizes(keys [][32]byte) []int { return slices.Repeat([]int{blockSize}, len(keys)) }
+
 func block(i int) []byte { return bytes.Repeat([]byte{byte(i + 1)}, blockSize) }
 
 func TestBlocksComeBackInOrderUpToAHole(t *testing.T) {
@@ -61,7 +65,7 @@ func TestBlocksComeBackInOrderUpToAHole(t *testing.T) {
 		if n, err := tier.Has(t.Context(), test.keys); n != test.want || err != nil {
 			t.Errorf("%s: has %d, want %d; %v", test.what, n, test.want, err)
 		}
-		values, err := tier.Load(t.Context(), test.keys, blockSize, time.Minute, 0)
+		values, err := tier.Load(t.Context(), test.keys, sizes(test.keys), time.Minute, 0)
 		if len(values) != test.want || err != nil {
 			t.Errorf("%s: loaded %d, want %d; %v", test.what, len(values), test.want, err)
 		}
@@ -84,7 +88,7 @@ func TestALyingRedisGivesNoBlock(t *testing.T) {
 	} {
 		server.Do("SET", name, poison)
 		// The library gives up a whole round trip for a reply that is far too long.
-		values, err := tier.Load(t.Context(), keys, blockSize, time.Minute, 0)
+		values, err := tier.Load(t.Context(), keys, sizes(keys), time.Minute, 0)
 		if len(values) > 1 || len(values) < 1 && what != "much longer" || !errors.Is(err, ErrForged) {
 			t.Errorf("%s: %d values, %v; want the first alone, and that the next is forged", what, len(values), err)
 		}
@@ -94,7 +98,7 @@ func TestALyingRedisGivesNoBlock(t *testing.T) {
 	}
 	server.Do("DEL", name)
 	server.Do("RPUSH", name, "a list")
-	if values, _ := tier.Load(t.Context(), keys, blockSize, time.Minute, 0); len(values) != 1 {
+	if values, _ := tier.Load(t.Context(), keys, sizes(keys), time.Minute, 0); len(values) != 1 {
 		t.Errorf("a value of another type: %d values", len(values))
 	}
 }
@@ -115,7 +119,7 @@ func TestAHungOrDeadRedisCostsADeadlineOnce(t *testing.T) {
 			if _, err := tier.Has(t.Context(), keys); !errors.Is(err, errOpen) {
 				t.Fatalf("%s: %v, want an open breaker", what, err)
 			}
-			if values, err := tier.Load(t.Context(), keys, blockSize, time.Minute, 0); len(values) > 0 || !errors.Is(err, errOpen) {
+			if values, err := tier.Load(t.Context(), keys, sizes(keys), time.Minute, 0); len(values) > 0 || !errors.Is(err, errOpen) {
 				t.Fatalf("%s: %d values, %v", what, len(values), err)
 			}
 		}
@@ -128,7 +132,7 @@ func TestAHungOrDeadRedisCostsADeadlineOnce(t *testing.T) {
 func TestBlocksThatTakeLongerThanTheyAreWorthAreLeft(t *testing.T) {
 	server := redistest.Start(t)
 	tier, keys := blocks(t, server.URL(), 20)
-	values, err := tier.Load(t.Context(), keys, blockSize, time.Minute, -time.Minute)
+	values, err := tier.Load(t.Context(), keys, sizes(keys), time.Minute, -time.Minute)
 	if !errors.Is(err, ErrSlow) || len(values) != 2 || !bytes.Equal(values[1], block(1)) {
 		t.Errorf("%d values, %v; want those of one round trip", len(values), err)
 	}
@@ -140,7 +144,7 @@ func TestALostMasterTakesItsBlocksAndNoOthers(t *testing.T) {
 	if n, err := tier.Has(t.Context(), keys); n != 60 || err != nil {
 		t.Fatalf("has %d, %v", n, err)
 	}
-	values, err := tier.Load(t.Context(), keys, blockSize, time.Minute, 0)
+	values, err := tier.Load(t.Context(), keys, sizes(keys), time.Minute, 0)
 	if len(values) != 60 || err != nil {
 		t.Fatalf("loaded %d, %v", len(values), err)
 	}

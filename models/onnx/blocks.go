@@ -48,7 +48,7 @@ type transfer struct {
 	job    job
 	in     bool
 	from   int
-	tokens int // of every piece
+	tokens int // of all pieces
 	pieces [][]byte
 }
 
@@ -82,8 +82,8 @@ func (q *Sequence) Import(ctx context.Context, tokens int, src []byte) error {
 	return q.ImportAll(ctx, tokens, src)
 }
 
-// ImportAll imports several pieces of tokens each, one behind the other, or none of
-// them. It costs less than as many calls of Import.
+// ImportAll imports tokens in several pieces of one token or more, one behind the other,
+// or none of them. It costs less than as many calls of Import.
 func (q *Sequence) ImportAll(ctx context.Context, tokens int, pieces ...[]byte) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -93,23 +93,37 @@ func (q *Sequence) ImportAll(ctx context.Context, tokens int, pieces ...[]byte) 
 	if tokens < 0 {
 		return fmt.Errorf("onnx: import %d tokens", tokens)
 	}
-	want := tokens * q.session.TokenBytes()
-	for _, piece := range pieces {
-		if len(piece) != want {
-			return &BlockError{Tokens: tokens, Bytes: len(piece), Want: want}
-		}
+	if err := fit(tokens, q.session.TokenBytes(), pieces); err != nil {
+		return err
 	}
-	all := tokens * len(pieces)
-	if n := q.length + all; n > q.session.Context() {
+	if n := q.length + tokens; n > q.session.Context() {
 		return &ContextError{Tokens: n, Context: q.session.Context()}
 	}
-	if all == 0 {
+	if tokens == 0 {
 		return ctx.Err()
 	}
 	if err := q.carry(ctx, true, q.length, tokens, pieces...); err != nil {
 		return err
 	}
-	q.length += all
+	q.length += tokens
+	return nil
+}
+
+// fit fails unless all pieces together hold so many tokens of so many bytes each, and each
+// of them one whole token or more.
+func fit(tokens, size int, pieces [][]byte) error {
+	all := 0
+	for _, piece := range pieces {
+		all += len(piece)
+	}
+	if all != tokens*size {
+		return &BlockError{Tokens: tokens, Bytes: all, Want: tokens * size}
+	}
+	for _, piece := range pieces {
+		if tokens > 0 && (len(piece) == 0 || len(piece)%size > 0) {
+			return fmt.Errorf("onnx: import %d bytes in a piece, where a token takes %d", len(piece), size)
+		}
+	}
 	return nil
 }
 
@@ -139,14 +153,16 @@ func (q *Sequence) move() (more bool, err error) {
 		}
 		return false, nil
 	}
-	all := t.tokens * len(t.pieces)
-	if err := q.widen(t.from, all); err != nil {
-		return false, fmt.Errorf("onnx: import %d tokens: cache of %d tokens: %w", all, t.from+all, err)
+	if err := q.widen(t.from, t.tokens); err != nil {
+		return false, fmt.Errorf("onnx: import %d tokens: cache of %d tokens: %w", t.tokens, t.from+t.tokens, err)
 	}
-	for i, piece := range t.pieces {
-		if err := q.session.writeBlock(q.seat, t.from+i*t.tokens, t.tokens, piece); err != nil {
-			return false, fmt.Errorf("onnx: import %d tokens: %w", all, err)
+	at := t.from
+	for _, piece := range t.pieces {
+		tokens := len(piece) / q.session.TokenBytes()
+		if err := q.session.writeBlock(q.seat, at, tokens, piece); err != nil {
+			return false, fmt.Errorf("onnx: import %d tokens: %w", t.tokens, err)
 		}
+		at += tokens
 	}
 	return false, nil
 }

@@ -74,6 +74,7 @@ func TestImportedSequencesGoOnAsTheirOriginal(t *testing.T) {
 			read(t, original, text[:length], length)
 			whole := export(t, original, 0, length)
 			halves := [][]byte{export(t, original, 0, length/2), export(t, original, length/2, length)}
+			uneven := [][]byte{export(t, original, 0, length-1), export(t, original, length-1, length)}
 			if length%2 != 0 {
 				t.Fatal("odd")
 			}
@@ -82,7 +83,8 @@ func TestImportedSequencesGoOnAsTheirOriginal(t *testing.T) {
 			for way, fill := range map[string]func(q *Sequence){
 				"at once":        func(q *Sequence) { importAll(t, q, length, whole) },
 				"in halves":      func(q *Sequence) { importAll(t, q, length/2, halves[0]); importAll(t, q, length/2, halves[1]) },
-				"in two pieces":  func(q *Sequence) { importAll(t, q, length/2, halves...) },
+				"in two pieces":  func(q *Sequence) { importAll(t, q, length, halves...) },
+				"in uneven ones": func(q *Sequence) { importAll(t, q, length, uneven...) },
 				"after its own":  func(q *Sequence) { read(t, q, text[:length/2], length/2); importAll(t, q, length/2, halves[1]) },
 				"after a guess":  func(q *Sequence) { wrong(t, q, text[:length/2]); importAll(t, q, length/2, halves[1]) },
 				"cut and filled": func(q *Sequence) { importAll(t, q, length, whole); cut(t, q, 3); read(t, q, text[3:length], 100) },
@@ -184,11 +186,13 @@ func TestImportRefusesAndLeavesTheSequenceAsItWas(t *testing.T) {
 				return errors.As(err, &bad) && *bad == BlockError{Tokens: 3, Bytes: 3*token - 1, Want: 3 * token}
 			}},
 			{"too many bytes", t.Context(), 3, [][]byte{make([]byte, 4*token)}, func(err error) bool { return errors.As(err, &bad) }},
-			{"a second piece that is too short", t.Context(), 2, [][]byte{make([]byte, 2*token), nil}, func(err error) bool { return errors.As(err, &bad) }},
+			{"a second piece that is too short", t.Context(), 4, [][]byte{make([]byte, 2*token), make([]byte, token)}, func(err error) bool { return errors.As(err, &bad) }},
+			{"an empty piece", t.Context(), 2, [][]byte{make([]byte, 2*token), nil}, func(err error) bool { return err != nil }},
+			{"a token in two pieces", t.Context(), 2, [][]byte{make([]byte, token+1), make([]byte, token-1)}, func(err error) bool { return err != nil }},
 			{"more than the context", t.Context(), 9, [][]byte{make([]byte, 9*token)}, func(err error) bool {
 				return errors.As(err, &tooLong) && *tooLong == ContextError{Tokens: 17, Context: 16}
 			}},
-			{"pieces that exceed the context together", t.Context(), 5, [][]byte{make([]byte, 5*token), make([]byte, 5*token)}, func(err error) bool { return errors.As(err, &tooLong) }},
+			{"pieces that exceed the context together", t.Context(), 10, [][]byte{make([]byte, 5*token), make([]byte, 5*token)}, func(err error) bool { return errors.As(err, &tooLong) }},
 			{"a negative number", t.Context(), -1, [][]byte{nil}, func(err error) bool { return err != nil }},
 			{"a context that has ended", cancelled, 1, [][]byte{make([]byte, token)}, func(err error) bool { return errors.Is(err, context.Canceled) }},
 		} {

@@ -115,29 +115,24 @@ func (q *Sequence) moveOut(ctx context.Context, rubbish []eft.Token, random *ran
 	}
 	n, size := q.Len(), 1+random.IntN(20)
 	var pieces [][]byte
-	for at := 0; at+size <= n; at += size {
-		piece, err := q.Export(ctx, at, at+size, nil)
+	for at := 0; at < n; at += size {
+		piece, err := q.Export(ctx, at, min(at+size, n), nil)
 		if err != nil {
 			return to, err
 		}
 		pieces = append(pieces, piece)
 	}
-	held := len(pieces) * size
-	rest, err := q.Export(ctx, held, n, nil)
-	if err != nil {
-		return to, err
-	}
 	short, cancel := context.WithCancel(ctx)
 	go cancel()
-	if err := to.ImportAll(short, size, pieces...); err != nil {
+	if err := to.ImportAll(short, n, pieces...); err != nil {
 		if !errors.Is(err, context.Canceled) {
 			return to, err
 		}
-		if err := to.ImportAll(ctx, size, pieces...); err != nil {
+		if err := to.ImportAll(ctx, n, pieces...); err != nil {
 			return to, err
 		}
 	}
-	return to, errors.Join(to.Import(ctx, n-held, rest), q.Close())
+	return to, q.Close()
 }
 
 // repeat does the same alone, and compares every row to the bit.

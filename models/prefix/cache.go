@@ -23,10 +23,10 @@ type Memory interface {
 type Shared interface {
 	// Has says how many of the first keys are there.
 	Has(ctx context.Context, keys [][32]byte) (n int, err error)
-	// Load returns the values of the first keys, each of size bytes, up to one that it
+	// Load returns the values of the first keys, of so many bytes each, up to one that it
 	// does not have; with an error, what came before. It takes no longer than patience,
 	// and worth more for each value that has come.
-	Load(ctx context.Context, keys [][32]byte, size int, patience, worth time.Duration) (values [][]byte, err error)
+	Load(ctx context.Context, keys [][32]byte, sizes []int, patience, worth time.Duration) (values [][]byte, err error)
 	// Set takes value over, and does not wait.
 	Set(key [32]byte, value []byte, ttl time.Duration)
 }

@@ -2,13 +2,14 @@
 // another did is computed from where the two part.
 //
 // A prompt is cut into blocks of 64 tokens, or fewer where those would be too large a
-// value; the part behind the last block, and two tokens at least, are always computed:
+// value. What is behind the last block, the rest, is a piece for those who ask the same
+// once more. Two tokens at the end are always computed:
 //
-//	prompt    │ block 1 │ block 2 │ block 3 │ rest
-//	keys        k₁        k₂        k₃               of all tokens up to the block's end
-//	memory      hit       hit       –
-//	shared                          hit
-//	computed                                  rest
+//	prompt    │ block 1 │ block 2 │ block 3 │ rest │ 2 tokens
+//	keys        k₁        k₂        k₃        k₄              of all tokens up to the piece's end
+//	memory      hit       hit       –         –
+//	shared                          hit       –
+//	computed                                  rest   2 tokens
 //
 // Keys are those of package chain, over all that the bytes depend on: whoever finds a
 // block under a key finds what it would have computed, to the last bit. For that, only

@@ -1,6 +1,7 @@
 package prefix
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -53,12 +54,11 @@ func (s *sequence) ImportAll(ctx context.Context, tokens int, pieces ...[]byte) 
 	if s.broken {
 		return errors.New("no room")
 	}
-	for _, piece := range pieces {
-		if len(piece) != tokens*tokenBytes {
-			return errors.New("a piece of another size")
-		}
-		s.held = append(s.held, piece...)
+	all := bytes.Join(pieces, nil)
+	if len(all) != tokens*tokenBytes {
+		return errors.New("another number of tokens")
 	}
+	s.held = append(s.held, all...)
 	return ctx.Err()
 }
 
@@ -143,7 +143,7 @@ func (f *faulty) Has(_ context.Context, keys [][32]byte) (int, error) {
 	return len(keys), nil
 }
 
-func (f *faulty) Load(_ context.Context, keys [][32]byte, _ int, _, _ time.Duration) (values [][]byte, err error) {
+func (f *faulty) Load(_ context.Context, keys [][32]byte, _ []int, _, _ time.Duration) (values [][]byte, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.loads++

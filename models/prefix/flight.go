@@ -30,18 +30,19 @@ type flights struct {
 	byKey map[chain.Key]*flight
 }
 
-// claim returns the flight that brings the first of keys, where waiting for it pays, or
-// else one of the caller's own for those keys that are nobody's: nil if the first is
+// claim returns the flight that brings the first of the pieces, where waiting for it
+// pays, or else one of the caller's own for those that are nobody's: nil if the first is
 // another's.
-func (f *flights) claim(keys []chain.Key, block, tokens int) (own, wait *flight) {
+func (f *flights) claim(p pieces, tokens int) (own, wait *flight) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	keys := p.keys
 	if other := f.byKey[keys[0]]; other != nil {
 		shared := 0
 		for shared < len(keys) && f.byKey[keys[shared]] == other {
 			shared++
 		}
-		if 2*shared*block >= other.tokens {
+		if 2*p.until(shared) >= other.tokens {
 			return nil, other
 		}
 		return nil, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -33,7 +34,6 @@ type Model struct {
 	cache    *Cache
 	identity Identity
 	block    int // tokens
-	size     int // bytes of a value
 
 	flights flights
 	costs   costs
@@ -49,7 +49,7 @@ type Model struct {
 }
 
 // Stats are a model's counts. Blocks are looked up one by one, up to the first that
-// neither tier has.
+// neither tier has; the rest of a prompt counts as one, but not when it is missed.
 type Stats struct {
 	MemoryHits, SharedHits     uint64 // blocks
 	Misses                     uint64 // texts of which a block was in neither tier
@@ -67,7 +67,6 @@ type Stats struct {
 // Model begins to keep a model's prompts.
 func (c *Cache) Model(id Identity) *Model {
 	m := &Model{cache: c, identity: id, block: blockTokens(id.TokenBytes), places: make(chan struct{}, exports)}
-	m.size = headerSize + m.block*id.TokenBytes
 	m.flights.byKey = map[chain.Key]*flight{}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	return m
@@ -99,23 +98,25 @@ func (m *Model) Stats() Stats {
 	}
 }
 
-// keys are those of a prompt's blocks. Two tokens at least lie behind the last: the
-// last one's row is wanted, and it must not be computed alone.
-func (m *Model) keys(tenant string, prompt []eft.Token) []chain.Key {
-	n := (len(prompt) - 2) / m.block
-	if n <= 0 {
-		return nil
+// pieces cuts a prompt.
+func (m *Model) pieces(tenant string, prompt []eft.Token) pieces {
+	end, n := cut(len(prompt), m.block)
+	p := pieces{keys: make([]chain.Key, n), block: m.block, end: end}
+	if n == 0 {
+		return p
 	}
 	id := m.identity
 	c := chain.Start(m.cache.options.Secret, "keys and values", magic, tenant, id.Weights, id.Vocabulary, id.Layout,
 		strconv.Itoa(id.Context), strconv.Itoa(id.TokenBytes), strconv.Itoa(m.block))
-	keys := make([]chain.Key, n)
-	for i := range keys {
-		c.Append(prompt[i*m.block : (i+1)*m.block]...)
-		keys[i] = c.Key()
+	for i := range p.keys {
+		c.Append(prompt[p.until(i):p.until(i+1)]...)
+		p.keys[i] = c.Key()
 	}
-	return keys
+	return p
 }
+
+// size is how many bytes the value of so many tokens has.
+func (m *Model) size(tokens int) int { return headerSize + tokens*m.identity.TokenBytes }
 
 // Measured tells what computing and importing so many tokens took, before there were
 // requests.
@@ -160,10 +161,10 @@ var errTrial = errors.New("prefix: what was written cannot be read again")
 func (m *Model) trial(shared Shared) (round, load time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(m.ctx, trialTime)
 	defer cancel()
-	keys := make([][32]byte, trialBlocks)
+	keys, sizes := make([][32]byte, trialBlocks), slices.Repeat([]int{m.size(m.block)}, trialBlocks)
 	write := func() {
 		for _, key := range keys {
-			shared.Set(key, make([]byte, m.size), trialTTL)
+			shared.Set(key, make([]byte, sizes[0]), trialTTL)
 		}
 	}
 	for i := range keys {
@@ -193,7 +194,7 @@ func (m *Model) trial(shared Shared) (round, load time.Duration, err error) {
 		}
 		round = min(round, time.Since(began))
 		began = time.Now()
-		values, err := shared.Load(ctx, keys, m.size, patience, 0)
+		values, err := shared.Load(ctx, keys, sizes, patience, 0)
 		if err == nil && len(values) < len(keys) {
 			err = errTrial
 		}

@@ -24,9 +24,16 @@ func TestAPromptIsComputedFromWhereItParts(t *testing.T) {
 		known  int
 	}{
 		{"the first", "x", a, 0},
-		{"the same", "x", a, 256},
+		{"the same", "x", a, 298},
+		{"the same, but for the last two", "x", append(slices.Clone(a[:298]), 7, 7), 298},
+		{"the same, but for one before", "x", append(append(slices.Clone(a[:297]), 7), a[298:]...), 256},
+		{"a token longer", "x", numbers(0, 301), 256},
 		{"longer", "x", numbers(0, 1000), 256},
-		{"longer, again", "x", numbers(0, 1000), 960},
+		{"longer, again", "x", numbers(0, 1000), 998},
+		{"nine behind a block", "x", a[:201], 192},
+		{"nine behind a block, again", "x", a[:201], 192},
+		{"ten behind a block", "x", a[:202], 192},
+		{"ten behind a block, again", "x", a[:202], 200},
 		{"shorter", "x", a[:200], 192},
 		{"ends with a block", "x", a[:192], 128},
 		{"a token behind a block, which would be computed alone", "x", a[:193], 128},
@@ -34,7 +41,8 @@ func TestAPromptIsComputedFromWhereItParts(t *testing.T) {
 		{"parts in the second block", "x", append(slices.Clone(a[:100]), numbers(5000, 100)...), 64},
 		{"parts at once", "x", numbers(1, 300), 0},
 		{"another tenant's", "y", a, 0},
-		{"shorter than a block", "x", a[:10], 0},
+		{"shorter than a block", "x", a[:60], 0},
+		{"shorter than a block, again", "x", a[:60], 0},
 		{"a single token", "x", a[:1], 0},
 		{"none", "x", nil, 0},
 	} {
@@ -95,8 +103,8 @@ func TestWhatASharedTierHasGoesToMemory(t *testing.T) {
 	read(t, first, "", prompt, &sequence{})
 	settled(first)
 	second := kept(t, Options{Memory: newMemory(), Shared: shared})
-	for _, want := range []Stats{{SharedHits: 7}, {SharedHits: 7, MemoryHits: 7}} {
-		if known := read(t, second, "", prompt, &sequence{}); known != 448 {
+	for _, want := range []Stats{{SharedHits: 8}, {SharedHits: 8, MemoryHits: 8}} {
+		if known := read(t, second, "", prompt, &sequence{}); known != 498 {
 			t.Errorf("%d tokens known", known)
 		}
 		if s := second.Stats(); s.SharedHits != want.SharedHits || s.MemoryHits != want.MemoryHits {
@@ -155,9 +163,9 @@ func TestATierThatDoesNotPayIsNotAsked(t *testing.T) {
 // slow is a tier that takes a millisecond to answer.
 type slow struct{ *faulty }
 
-func (s slow) Load(ctx context.Context, keys [][32]byte, size int, patience, worth time.Duration) ([][]byte, error) {
+func (s slow) Load(ctx context.Context, keys [][32]byte, sizes []int, patience, worth time.Duration) ([][]byte, error) {
 	time.Sleep(time.Millisecond)
-	return s.faulty.Load(ctx, keys, size, patience, worth)
+	return s.faulty.Load(ctx, keys, sizes, patience, worth)
 }
 
 // Sixteen texts that begin alike compute their beginning once; who leaves is followed by

@@ -2,11 +2,11 @@ package prefix
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/graft-gateway/graft/eft"
-	"github.com/graft-gateway/graft/eft/chain"
 )
 
 // Sequence is one text of a model, whose keys and values can be taken out and put in.
@@ -14,7 +14,7 @@ import (
 type Sequence interface {
 	// Export appends those of tokens [from, to) to dst.
 	Export(ctx context.Context, from, to int, dst []byte) ([]byte, error)
-	// ImportAll makes the text longer by pieces of so many tokens each, or by nothing.
+	// ImportAll makes the text longer by so many tokens, which come in pieces, or by nothing.
 	ImportAll(ctx context.Context, tokens int, pieces ...[]byte) error
 	Close() error
 }
@@ -22,14 +22,14 @@ type Sequence interface {
 // Text is a prompt on its way through a model. One goroutine uses it at a time.
 // Invariants:
 //
-//   - the first had blocks of keys are in the sequence, and came from a tier;
+//   - the first had pieces are in the sequence, and came from a tier;
 //   - own is a flight of ours until its blocks are kept, or will not be;
 //   - the sequence is closed once, by Close or, if it is being read then, by who reads
 //     it.
 type Text struct {
 	model    *Model
 	prompt   int // tokens
-	keys     []chain.Key
+	pieces   pieces
 	had      int
 	own      *flight
 	sequence Sequence
@@ -40,7 +40,7 @@ type Text struct {
 
 // Open begins a text. Tenants share nothing.
 func (m *Model) Open(tenant string, prompt []eft.Token) *Text {
-	return &Text{model: m, prompt: len(prompt), keys: m.keys(tenant, prompt)}
+	return &Text{model: m, prompt: len(prompt), pieces: m.pieces(tenant, prompt)}
 }
 
 // Resume puts what is known of the prompt into a sequence that is empty, and says how
@@ -49,17 +49,17 @@ func (m *Model) Open(tenant string, prompt []eft.Token) *Text {
 func (t *Text) Resume(ctx context.Context, sequence Sequence) (tokens int) {
 	m := t.model
 	t.sequence = sequence
-	for again := false; t.had < len(t.keys); again = true {
+	for again := false; t.had < t.pieces.len(); again = true {
 		if !m.costs.memoryPays() {
 			break
 		}
-		if !t.bring(ctx) || t.had == len(t.keys) || ctx.Err() != nil {
+		if !t.bring(ctx) || t.had == t.pieces.len() || ctx.Err() != nil {
 			break
 		}
 		if m.cache.options.Memory == nil || t.own != nil {
 			break
 		}
-		own, wait := m.flights.claim(t.keys[t.had:], m.block, t.prompt-t.had*m.block)
+		own, wait := m.flights.claim(t.pieces.behind(t.had), t.prompt-t.known())
 		if t.own = own; wait == nil {
 			break
 		}
@@ -71,89 +71,91 @@ func (t *Text) Resume(ctx context.Context, sequence Sequence) (tokens int) {
 		case <-ctx.Done():
 		}
 	}
-	if t.had < len(t.keys) {
+	if t.had < t.pieces.end/m.block {
 		m.misses.Add(1)
 	}
-	return t.had * m.block
+	return t.known()
 }
 
-// bring imports what the tiers have behind the first blocks; false is that it cannot be
+// known is how many tokens need not be computed.
+func (t *Text) known() int { return t.pieces.until(t.had) }
+
+// bring imports what the tiers have behind the first pieces; false is that it cannot be
 // imported.
 func (t *Text) bring(ctx context.Context) bool {
 	m := t.model
-	blocks, shared := m.find(ctx, t.keys[t.had:])
-	if len(blocks) == 0 {
+	more := t.pieces.behind(t.had)
+	bodies, shared := m.find(ctx, more)
+	if len(bodies) == 0 {
 		return true
 	}
-	began := time.Now()
-	if err := t.sequence.ImportAll(ctx, m.block, blocks...); err != nil {
+	began, tokens := time.Now(), more.until(len(bodies))
+	if err := t.sequence.ImportAll(ctx, tokens, bodies...); err != nil {
 		if ctx.Err() == nil {
 			m.cache.options.Log.Error("keys and values of a prompt cannot be imported: it is computed", "model", m.identity.Name, "error", err)
 		}
 		return false
 	}
-	m.costs.imported(time.Since(began), len(blocks)*m.block)
-	t.had += len(blocks)
-	n, own, body := uint64(len(blocks)), uint64(len(blocks)-shared), uint64(m.block)
-	m.memoryHits.Add(own)
-	m.memoryTokens.Add(own * body)
-	m.memoryBytes.Add(own * uint64(m.size))
-	m.sharedHits.Add(n - own)
-	m.sharedTokens.Add((n - own) * body)
-	m.sharedBytes.Add((n - own) * uint64(m.size))
+	m.costs.imported(time.Since(began), tokens)
+	t.had += len(bodies)
+	for i := range bodies {
+		tokens := more.tokens(i)
+		hits, known, bytes := &m.memoryHits, &m.memoryTokens, &m.memoryBytes
+		if slices.Contains(shared, i) {
+			hits, known, bytes = &m.sharedHits, &m.sharedTokens, &m.sharedBytes
+		}
+		hits.Add(1)
+		known.Add(uint64(tokens))
+		bytes.Add(uint64(m.size(tokens)))
+	}
 	return true
 }
 
-// find returns the first blocks of keys that the tiers have, and how many of them came
-// from the shared one.
-func (m *Model) find(ctx context.Context, keys []chain.Key) (blocks [][]byte, shared int) {
+// find returns the first pieces that the tiers have, and which of them came from the
+// shared one.
+func (m *Model) find(ctx context.Context, p pieces) (bodies [][]byte, shared []int) {
 	memory := m.cache.options.Memory
-	blocks = make([][]byte, len(keys))
+	bodies = make([][]byte, p.len())
 	var missing []int
-	for i, key := range keys {
+	for i, key := range p.keys {
 		if memory != nil {
 			if value, ok := memory.Get(key); ok {
 				// It was checked when it came, or made here, and nobody changes it.
-				blocks[i] = m.believed(unwrap(value, key, m.block, m.identity.TokenBytes))
+				bodies[i] = m.believed(unwrap(value, key, p.tokens(i), m.identity.TokenBytes))
 			}
 		}
-		if blocks[i] == nil {
+		if bodies[i] == nil {
 			missing = append(missing, i)
 			if m.cache.options.Shared == nil {
 				break
 			}
 		}
 	}
-	for _, i := range m.fetch(ctx, keys, missing, blocks) {
-		if blocks[i] == nil {
-			break
-		}
-		shared++
+	asked := m.fetch(ctx, p, missing, bodies)
+	n := slices.IndexFunc(bodies, func(body []byte) bool { return body == nil })
+	if n < 0 {
+		n = len(bodies)
 	}
-	for i := range blocks {
-		if blocks[i] == nil {
-			return blocks[:i], shared
-		}
-	}
-	return blocks, shared
+	return bodies[:n], asked
 }
 
-// fetch fills in the first of the missing blocks from the shared tier, and returns which
+// fetch fills in the first of the missing pieces from the shared tier, and returns which
 // it asked for.
-func (m *Model) fetch(ctx context.Context, keys []chain.Key, missing []int, blocks [][]byte) (asked []int) {
+func (m *Model) fetch(ctx context.Context, p pieces, missing []int, bodies [][]byte) (asked []int) {
 	shared := m.cache.options.Shared
 	if shared == nil || len(missing) == 0 {
 		return nil
 	}
-	if !m.costs.sharedPays(len(missing) * m.block) {
+	if !m.costs.sharedPays(p.sum(missing)) {
 		m.bypassed.Add(1)
 		m.Try()
 		return nil
 	}
 	for len(missing) > 0 {
 		some := make([][32]byte, min(len(missing), mostAsked))
+		sizes := make([]int, len(some))
 		for i := range some {
-			some[i] = keys[missing[i]]
+			some[i], sizes[i] = p.keys[missing[i]], m.size(p.tokens(missing[i]))
 		}
 		began := time.Now()
 		n, err := shared.Has(ctx, some)
@@ -162,16 +164,16 @@ func (m *Model) fetch(ctx context.Context, keys []chain.Key, missing []int, bloc
 		}
 		round := time.Since(began)
 		m.costs.asked(round)
-		if n == 0 || !m.costs.sharedPays(n*m.block) {
+		if n == 0 || !m.costs.sharedPays(p.sum(missing[:n])) {
 			return asked
 		}
 		began = time.Now()
-		values, err := shared.Load(ctx, some[:n], m.size, patience-round, m.costs.worth(m.block))
-		m.costs.loaded(time.Since(began), len(values)*m.block)
+		values, err := shared.Load(ctx, some[:n], sizes[:n], patience-round, m.costs.worth(m.block))
+		m.costs.loaded(time.Since(began), p.sum(missing[:len(values)]))
 		for i, value := range values {
 			at := missing[i]
 			asked = append(asked, at)
-			if blocks[at] = m.believed(decode(value, keys[at], m.block, m.identity.TokenBytes)); blocks[at] == nil {
+			if bodies[at] = m.believed(decode(value, p.keys[at], p.tokens(at), m.identity.TokenBytes)); bodies[at] == nil {
 				return asked
 			}
 			if m.cache.options.Memory != nil {
@@ -214,14 +216,14 @@ func (m *Model) usable(ctx context.Context, err error) bool {
 func (t *Text) Computed(tokens int, elapsed time.Duration) {
 	m := t.model
 	m.costs.computed(elapsed, tokens)
-	m.computed.Add(uint64(t.prompt - t.had*m.block))
-	if t.had == len(t.keys) || m.cache.options.Memory == nil && m.cache.options.Shared == nil {
+	m.computed.Add(uint64(t.prompt - t.known()))
+	if t.had == t.pieces.len() || m.cache.options.Memory == nil && m.cache.options.Shared == nil {
 		return
 	}
 	select {
 	case m.places <- struct{}{}:
 	default:
-		m.unstored.Add(uint64(len(t.keys) - t.had))
+		m.unstored.Add(uint64(t.pieces.len() - t.had))
 		t.land()
 		return
 	}
@@ -230,24 +232,24 @@ func (t *Text) Computed(tokens int, elapsed time.Duration) {
 	m.work.Go(func() { t.keep(own) })
 }
 
-// keep stores the blocks that were computed.
+// keep stores the pieces that were computed.
 func (t *Text) keep(own *flight) {
-	m := t.model
+	m, p := t.model, t.pieces
 	defer func() { <-m.places }()
-	for i := t.had; i < len(t.keys); i++ {
-		value, err := t.sequence.Export(m.ctx, i*m.block, (i+1)*m.block, make([]byte, headerSize, m.size))
+	for i := t.had; i < p.len(); i++ {
+		value, err := t.sequence.Export(m.ctx, p.until(i), p.until(i+1), make([]byte, headerSize, m.size(p.tokens(i))))
 		if err != nil {
 			if m.ctx.Err() == nil {
 				m.cache.options.Log.Error("keys and values of a prompt cannot be exported: they are not kept", "model", m.identity.Name, "error", err)
 			}
 			break
 		}
-		finish(value, t.keys[i], m.block)
+		finish(value, p.keys[i], p.tokens(i))
 		if memory := m.cache.options.Memory; memory != nil {
-			memory.Set(t.keys[i], value)
+			memory.Set(p.keys[i], value)
 		}
-		if shared := m.cache.options.Shared; shared != nil && m.costs.sharedPays(len(t.keys)*m.block) {
-			shared.Set(t.keys[i], value, ttl(i*m.block))
+		if shared := m.cache.options.Shared; shared != nil && m.costs.sharedPays(p.end) {
+			shared.Set(p.keys[i], value, ttl(p.until(i)))
 		}
 		m.stored.Add(1)
 	}
