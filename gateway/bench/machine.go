@@ -3,8 +3,10 @@ package bench
 import (
 	"fmt"
 	"runtime"
+	"time"
 
 	"github.com/prometheus/procfs"
+	"golang.org/x/sys/unix"
 )
 
 // busy is the share of the processors that other programs may take before people are
@@ -99,4 +101,15 @@ func (m Machine) warning() string {
 		return ""
 	}
 	return fmt.Sprintf("other programs took %.0f %% of the processors meanwhile: absolute figures are too low, and ratios noisy; run it again on a machine that is otherwise idle", 100*m.Others)
+}
+
+// CPU is the time that all threads of a process have had of processors.
+func CPU(process int) (time.Duration, error) {
+	// The clock of a process, as clock_getcpuclockid(3) names it.
+	const scheduled = 2
+	var t unix.Timespec
+	if err := unix.ClockGettime(int32(^process<<3|scheduled), &t); err != nil {
+		return 0, fmt.Errorf("CPU time of process %d: %w", process, err)
+	}
+	return time.Duration(t.Nano()), nil
 }

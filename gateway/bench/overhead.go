@@ -19,17 +19,19 @@ type Overhead struct {
 	// Streams of the open loop, tokens of each request and how long it lasts; 0: 64, 64, 4 s.
 	Streams, StreamTokens int
 	Lasts                 time.Duration
-	// Sustained is the median lateness up to which tokens count as coming at the pace at
-	// which they are due; 0: 1 ms.
+	// Sustained is by how much more tokens may be late at the end of a trial than at its
+	// beginning, in the median, where they come at the pace at which they are due; 0: 1 ms.
 	Sustained time.Duration
 
 	// Start brings base and gateway up.
 	Start func(ctx context.Context) (OverheadStand, error)
 }
 
-// OverheadStand is an instant base and a gateway before it. Pace is the base's.
+// OverheadStand is an instant base and a gateway before it. Pace is the base's, and CPU is
+// what the gateway's process has taken of processors.
 type OverheadStand struct {
 	Pace  func(time.Duration)
+	CPU   func() (time.Duration, error)
 	Ways  []Way
 	Close func() error
 }
@@ -42,7 +44,8 @@ type Way struct {
 
 // OverheadReport is what one way costs. Machine time is wall time by requests with all
 // processors at work: of the client, the base and the gateway, who share the machine. What
-// the direct call takes is subtracted.
+// the direct call takes is subtracted. CPU time is that of the gateway's process alone,
+// which others on the machine change least.
 type OverheadReport struct {
 	Way   string          `json:"way"`
 	Cells []OverheadCell  `json:"cells"`
@@ -58,6 +61,7 @@ type OverheadCell struct {
 	TokensPerSecond   float64 `json:"tokens_per_second"`
 	DirectRequests    float64 `json:"direct_requests_per_second"`
 	AddedPerRequest   float64 `json:"added_machine_seconds_per_request"`
+	CPUPerRequest     float64 `json:"cpu_seconds_per_request"`
 	P50               float64 `json:"p50_seconds"`
 	P99               float64 `json:"p99_seconds"`
 	DirectP50         float64 `json:"direct_p50_seconds"`
@@ -70,6 +74,9 @@ type OverheadSlope struct {
 	PerRequest  float64 `json:"added_machine_seconds_per_request"`
 	PerToken    float64 `json:"added_machine_seconds_per_token"`
 	Fit         float64 `json:"r_squared"` // 1 is exactly linear
+	CPURequest  float64 `json:"cpu_seconds_per_request"`
+	CPUToken    float64 `json:"cpu_seconds_per_token"`
+	CPUFit      float64 `json:"cpu_r_squared"`
 }
 
 // OpenLoop is how late tokens came that a base sent at a fixed pace, counted from when the
@@ -80,6 +87,7 @@ type OpenLoop struct {
 	Capacity        float64 `json:"capacity_tokens_per_second"` // that the way keeps up with
 	TokensPerSecond float64 `json:"tokens_per_second"`          // due
 	Tokens          int     `json:"tokens"`                     // that came
+	CPUPerToken     float64 `json:"cpu_seconds_per_token"`      // of the gateway, each token by itself
 	P50             float64 `json:"p50_seconds"`
 	P99             float64 `json:"p99_seconds"`
 	DirectP50       float64 `json:"direct_p50_seconds"`
@@ -132,13 +140,15 @@ func Overheads(o Overhead) Section {
 			m := overhead{Overhead: o, on: on, way: way, load: load{client: newClient(2 * max(o.Streams, maxOf(o.Concurrency)))}}
 			found, e := m.measure(ctx, tell)
 			m.load.client.close()
+			if len(found.Cells) > 0 { // they stand, whatever came behind them
+				report.Overhead = append(report.Overhead, *found)
+			}
 			switch {
-			case errors.Is(e, errUnkept): // the rest stands
+			case errors.Is(e, errUnkept):
 				report.Note("%s: the open loop was left out: %v", way.Name, e)
 			case e != nil:
 				return errors.Join(fmt.Errorf("%s: %w", way.Name, e), on.Close())
 			}
-			report.Overhead = append(report.Overhead, *found)
 		}
 		return on.Close()
 	}}
@@ -173,24 +183,26 @@ type overhead struct {
 }
 
 // sides are what the rounds of one cell came to: seconds of each answer, and wall seconds
-// by request of each round.
-type sides struct{ each, by []float64 }
+// and CPU seconds of the gateway by request of each round.
+type sides struct{ each, by, cpu []float64 }
 
+// measure returns what it found before an error, too.
 func (m *overhead) measure(ctx context.Context, tell Progress) (*OverheadReport, error) {
 	found := &OverheadReport{Way: m.way.Name}
 	m.on.Pace(0)
 	for _, clients := range m.Concurrency {
-		var lengths, added []float64
+		var lengths, added, cpu []float64
 		for _, tokens := range m.Lengths {
 			cell, err := m.cell(ctx, tell, clients, tokens)
 			if err != nil {
-				return nil, err
+				return found, err
 			}
 			found.Cells = append(found.Cells, cell)
-			lengths, added = append(lengths, float64(tokens)), append(added, cell.AddedPerRequest)
+			lengths, added, cpu = append(lengths, float64(tokens)), append(added, cell.AddedPerRequest), append(cpu, cell.CPUPerRequest)
 		}
 		line := OverheadSlope{Concurrency: clients}
 		line.PerRequest, line.PerToken, line.Fit = fit(lengths, added)
+		line.CPURequest, line.CPUToken, line.CPUFit = fit(lengths, cpu)
 		found.Slope = append(found.Slope, line)
 	}
 	var err error
@@ -211,37 +223,62 @@ func (m *overhead) cell(ctx context.Context, tell Progress, clients, tokens int)
 			call Call
 			into *sides
 		}{{m.way.Direct, &direct}, {m.way.Through, &through}} {
-			runtime.GC()
-			each, all, err := m.load.closed(ctx, side.call, clients, requests, tokens)
-			if err != nil {
+			if err := m.turn(ctx, side.call, side.into, clients, requests, tokens); err != nil {
 				return OverheadCell{}, err
 			}
-			side.into.each = append(side.into.each, each...)
-			side.into.by = append(side.into.by, all.Seconds()/float64(requests))
 		}
 		tell.Done()
 	}
 	by, bare := quantile(through.by, .5), quantile(direct.by, .5)
 	return OverheadCell{
 		Concurrency: clients, Tokens: tokens, RequestsPerSecond: quotient(1, by), TokensPerSecond: quotient(float64(tokens), by),
-		DirectRequests: quotient(1, bare), AddedPerRequest: by - bare,
+		DirectRequests: quotient(1, bare), AddedPerRequest: by - bare, CPUPerRequest: quantile(through.cpu, .5),
 		P50: quantile(through.each, .5), P99: quantile(through.each, .99),
 		DirectP50: quantile(direct.each, .5), DirectP99: quantile(direct.each, .99),
 	}, nil
 }
 
-// searches bounds the search for a pace that is kept, and apart is by what those differ
-// that are tried.
+// turn asks one side once.
+func (m *overhead) turn(ctx context.Context, call Call, into *sides, clients, requests, tokens int) error {
+	runtime.GC()
+	var each []float64
+	var all time.Duration
+	cpu, err := m.taken(func() (err error) {
+		each, all, err = m.load.closed(ctx, call, clients, requests, tokens)
+		return err
+	})
+	into.each = append(into.each, each...)
+	into.by = append(into.by, all.Seconds()/float64(requests))
+	into.cpu = append(into.cpu, cpu.Seconds()/float64(requests))
+	return err
+}
+
+// taken is the CPU time that the gateway takes meanwhile.
+func (m *overhead) taken(meanwhile func() error) (time.Duration, error) {
+	before, err := m.on.CPU()
+	if err != nil {
+		return 0, err
+	}
+	if err := meanwhile(); err != nil {
+		return 0, err
+	}
+	after, err := m.on.CPU()
+	return after - before, err
+}
+
+// apart is by what paces differ that are tried, and tries how often each is: what others do
+// on the machine must not make a way look slow, since half of too little is too easy.
 const (
-	searches = 16
-	apart    = 0.75
+	apart = 0.87
+	tries = 2
 )
 
-// errUnkept is a way, or a machine, that is late at any pace.
-var errUnkept = errors.New("tokens come late at any pace")
+// errUnkept is a way, or a machine, that falls behind at any pace.
+var errUnkept = errors.New("tokens come ever later at any pace at which answers end in time")
 
 // capacity is the most tokens a second that the way keeps up with at a fixed pace, to
-// within a quarter. A closed loop tells more: tokens that come at once go on together.
+// within an eighth: tokens are no later in the end than in the beginning. A closed loop
+// tells more: tokens that come at once go on together.
 func (m *overhead) capacity(ctx context.Context) (float64, error) {
 	_, all, err := m.load.closed(ctx, m.way.Through, m.Streams, 4*m.Streams, m.StreamTokens)
 	if err != nil {
@@ -249,16 +286,17 @@ func (m *overhead) capacity(ctx context.Context) (float64, error) {
 	}
 	most := rate(4*m.Streams*m.StreamTokens, all.Seconds())
 	defer m.on.Pace(0)
-	for range searches {
-		late, e := m.late(ctx, m.way.Through, m.pace(most), m.Lasts/4)
-		if ctx.Err() != nil {
-			return 0, ctx.Err()
+	for ; time.Duration(m.StreamTokens)*m.pace(most) <= m.Lasts; most *= apart {
+		for range tries {
+			late, e := m.late(ctx, m.way.Through, m.pace(most), m.Lasts/4)
+			if ctx.Err() != nil {
+				return 0, ctx.Err()
+			}
+			if e == nil && late.grows() <= m.Sustained.Seconds() {
+				return most, nil
+			}
+			err = e // a queue that is full is a pace that is too fast
 		}
-		if e == nil && quantile(late.every, .5) <= m.Sustained.Seconds() {
-			return most, nil
-		}
-		err = e // a queue that is full is a pace that is too fast
-		most *= apart
 	}
 	return 0, errors.Join(errUnkept, err)
 }
@@ -287,21 +325,29 @@ func (m *overhead) openLoop(ctx context.Context, tell Progress) (OpenLoop, error
 	out.TokensPerSecond = quotient(float64(m.Streams), pace.Seconds())
 	defer m.on.Pace(0)
 	var direct, through lateness
+	var cpu time.Duration
 	for range m.Rounds {
 		tell.Begin(fmt.Sprintf("%s, %d streams at half of its capacity", m.way.Name, m.Streams))
 		for _, side := range []struct {
 			call Call
 			into *lateness
 		}{{m.way.Direct, &direct}, {m.way.Through, &through}} {
-			late, err := m.late(ctx, side.call, pace, m.Lasts)
+			took, err := m.taken(func() error {
+				late, err := m.late(ctx, side.call, pace, m.Lasts)
+				side.into.add(late)
+				return err
+			})
 			if err != nil {
 				return out, err
 			}
-			side.into.add(late)
+			if side.into == &through {
+				cpu += took
+			}
 		}
 		tell.Done()
 	}
 	out.compare(direct, through)
+	out.CPUPerToken = quotient(cpu.Seconds(), float64(out.Tokens))
 	return out, nil
 }
 

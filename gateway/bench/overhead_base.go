@@ -347,17 +347,18 @@ func (a *recorded) write(w http.ResponseWriter, r *http.Request, tokens int, sin
 		w.Header().Set("Content-Length", strconv.Itoa(len(a.tail)))
 	}
 	control := http.NewResponseController(w)
+	var due *alarm
+	if pace > 0 {
+		var err error
+		if due, err = newAlarm(r.Context(), since.Add(pace), pace); err != nil {
+			panic(http.ErrAbortHandler) // the client sees that tokens are missing
+		}
+		defer due.close()
+	}
 	piece := a.head
-	timer := time.NewTimer(time.Hour) // one for all: the client's machine is the base's
-	defer timer.Stop()
 	for i := 1; i <= tokens; i++ {
-		if wait := time.Until(since.Add(time.Duration(i) * pace)); pace > 0 && wait > 0 {
-			timer.Reset(wait)
-			select {
-			case <-timer.C:
-			case <-r.Context().Done():
-				return
-			}
+		if due != nil && due.wait() != nil {
+			return // the client left
 		}
 		next := a.token
 		if i == tokens {

@@ -10,6 +10,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -250,10 +251,11 @@ func TestOverheadIsASection(t *testing.T) {
 	defer refuses.Close()
 	closed := 0
 	section := Overheads(Overhead{
-		Concurrency: []int{1, 4}, Lengths: []int{2, 4, 8}, Rounds: 2, Tokens: 16, Streams: 2, StreamTokens: 4, Lasts: time.Millisecond, Sustained: time.Hour,
+		Concurrency: []int{1, 4}, Lengths: []int{2, 4, 8}, Rounds: 2, Tokens: 16, Streams: 2, StreamTokens: 4, Lasts: 200 * time.Millisecond, Sustained: time.Hour,
 		Start: func(context.Context) (OverheadStand, error) {
 			return OverheadStand{
 				Pace:  func(pace time.Duration) { base.Prepare(true, pace) },
+				CPU:   func() (time.Duration, error) { return CPU(os.Getpid()) },
 				Ways:  []Way{{"there", to(url), to(url)}, {"nowhere", to(url), to(refuses.URL)}},
 				Close: func() error { closed++; return nil },
 			}, nil
@@ -278,6 +280,72 @@ func TestOverheadIsASection(t *testing.T) {
 	}
 }
 
+// A way that loses ground at any pace is not asked ever more slowly, and what was found of
+// it before stands.
+func TestAWayThatKeepsNoPaceIsGivenUp(t *testing.T) {
+	base, _, url := instant(t)
+	base.Prepare(true, 0)
+	paces := 0
+	section := Overheads(Overhead{
+		Concurrency: []int{2}, Lengths: []int{2, 4}, Rounds: 1, Tokens: 8, Streams: 2, StreamTokens: 4, Lasts: 8 * time.Millisecond, Sustained: -time.Hour,
+		Start: func(context.Context) (OverheadStand, error) {
+			return OverheadStand{
+				Pace:  func(pace time.Duration) { base.Prepare(true, pace); paces++ },
+				CPU:   func() (time.Duration, error) { return 0, nil },
+				Ways:  []Way{{"there", to(url), to(url)}},
+				Close: func() error { return nil },
+			}, nil
+		},
+	})
+	report := NewReport(true)
+	if err := section.Measure(t.Context(), report, quiet{}); err != nil {
+		t.Fatal(err)
+	}
+	if len(report.Overhead) != 1 || len(report.Overhead[0].Cells) != 2 || report.Overhead[0].Open.Tokens != 0 {
+		t.Errorf("%+v", report.Overhead)
+	}
+	if len(report.Notes) != 1 || !strings.Contains(report.Notes[0], "there: the open loop was left out") || paces < 3 {
+		t.Errorf("%d paces: %q", paces, report.Notes)
+	}
+}
+
+func TestAWayThatBreaksOffIsReportedAsFarAsItCame(t *testing.T) {
+	base, _, url := instant(t)
+	base.Prepare(true, 0)
+	broken, asked := errors.New("gone"), 0
+	section := Overheads(Overhead{
+		Concurrency: []int{1, 2}, Lengths: []int{2}, Rounds: 1, Tokens: 4,
+		Start: func(context.Context) (OverheadStand, error) {
+			return OverheadStand{
+				Pace: func(pace time.Duration) { base.Prepare(true, pace) },
+				CPU: func() (time.Duration, error) {
+					if asked++; asked > 4 { // two for each side of a cell
+						return 0, broken
+					}
+					return 0, nil
+				},
+				Ways:  []Way{{"there", to(url), to(url)}},
+				Close: func() error { return nil },
+			}, nil
+		},
+	})
+	report := NewReport(true)
+	if err := section.Measure(t.Context(), report, quiet{}); !errors.Is(err, broken) {
+		t.Error(err)
+	}
+	if len(report.Overhead) != 1 || len(report.Overhead[0].Cells) != 1 {
+		t.Errorf("%+v", report.Overhead)
+	}
+}
+
+func TestLatenessGrowsFromTheFirstQuarterToTheLast(t *testing.T) {
+	late := lateness{begin: []float64{1, 2, 9}, end: []float64{5, 4, 6}}
+	late.add(lateness{every: []float64{7}})
+	if got := late.grows(); got != 3 {
+		t.Errorf("%g, want 5 − 2", got)
+	}
+}
+
 // Anscombe's first quartet (The American Statistician 27, 1973): y = 3.00 + 0.500 x, R² 0.67.
 func TestTheLineIsThatOfLeastSquares(t *testing.T) {
 	x := []float64{10, 8, 13, 9, 11, 14, 6, 4, 12, 7, 5}
@@ -299,9 +367,9 @@ func TestModelsAndOverheadAreShown(t *testing.T) {
 	}}
 	report.Overhead = []OverheadReport{{
 		Way:   "decode loop",
-		Cells: []OverheadCell{{Concurrency: 64, Tokens: 32, RequestsPerSecond: 258, TokensPerSecond: 8263, DirectRequests: 3415, AddedPerRequest: .00358, P50: .2146}},
-		Slope: []OverheadSlope{{Concurrency: 64, PerRequest: .0014, PerToken: 50e-6, Fit: .9762}},
-		Open:  OpenLoop{Streams: 64, Tokens: 1, Capacity: 11329, TokensPerSecond: 5664, P99: .0021, DirectP99: .0016, AddedP99: .0005, AddedP50: -.00002},
+		Cells: []OverheadCell{{Concurrency: 64, Tokens: 32, RequestsPerSecond: 258, TokensPerSecond: 8263, DirectRequests: 3415, AddedPerRequest: .00358, CPUPerRequest: .00217, P50: .2146}},
+		Slope: []OverheadSlope{{Concurrency: 64, PerRequest: .0014, PerToken: 50e-6, Fit: .9762, CPURequest: .00098, CPUToken: 41e-6, CPUFit: .9954}},
+		Open:  OpenLoop{Streams: 64, Tokens: 1, Capacity: 11329, TokensPerSecond: 5664, P99: .0021, DirectP99: .0016, AddedP99: .0005, AddedP50: -.00002, CPUPerToken: 45e-6},
 	}}
 	var shown strings.Builder
 	if err := WriteTable(&shown, report); err != nil {
@@ -310,8 +378,9 @@ func TestModelsAndOverheadAreShown(t *testing.T) {
 	for _, want := range []string{
 		"small model grouped, 0.18 GB of weights a step, 2 threads; memory reads 40.0 GB/s with one thread, 70.0 GB/s with 2",
 		"1,400", "1,350–1,444", "5.10", "0.22", "0.38",
-		"gateway overhead, decode loop", "3,580", "215", " 64 clients: 1,400 µs a request and 50.0 µs a token, R² 0.976",
-		"open loop, 64 streams, 5,664 tokens a second of 11,329", "added -0.02 and 0.50",
+		"gateway overhead, decode loop", "3,580", "2,170", "215",
+		" 64 clients: 1,400 µs a request and 50.0 µs a token, R² 0.976; CPU of the gateway 980 and 41.0 µs, R² 0.995",
+		"open loop, 64 streams, 5,664 tokens a second of 11,329", "added -0.02 and 0.50", "CPU of the gateway 45.0 µs a token",
 	} {
 		if !strings.Contains(shown.String(), want) {
 			t.Errorf("%q is not in\n%s", want, shown.String())

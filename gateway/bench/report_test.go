@@ -49,8 +49,8 @@ func several() *Report {
 	}}
 	r.Overhead = []OverheadReport{{
 		Way:   "pass-through",
-		Cells: []OverheadCell{{1, 32, 2500, 80000, 3500, .0001, .0004, .0008, .0003, .0004}},
-		Slope: []OverheadSlope{{1, .00005, .000002, .99}}, Open: OpenLoop{Streams: 64, Capacity: 18000, TokensPerSecond: 9000, Tokens: 36000, P50: .001, P99: .006, DirectP50: .0009, DirectP99: .005, AddedP50: .0001, AddedP99: .001},
+		Cells: []OverheadCell{{1, 32, 2500, 80000, 3500, .0001, .0001, .0004, .0008, .0003, .0004}},
+		Slope: []OverheadSlope{{1, .00005, .000002, .99, .00004, .000001, .999}}, Open: OpenLoop{Streams: 64, Capacity: 18000, TokensPerSecond: 9000, Tokens: 36000, P50: .001, P99: .006, DirectP50: .0009, DirectP99: .005, AddedP50: .0001, AddedP99: .001},
 	}}
 	r.Note("something was left out")
 	r.Note("something was left out")

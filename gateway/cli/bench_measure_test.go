@@ -149,7 +149,7 @@ func TestTheInstantBaseCanBeStarted(t *testing.T) {
 		t.Fatal(err)
 	}
 	section := bench.Overheads(bench.Overhead{
-		Concurrency: []int{2}, Lengths: []int{1, 4}, Rounds: 1, Tokens: 8, Streams: 2, StreamTokens: 4, Lasts: 1, Sustained: time.Hour,
+		Concurrency: []int{2}, Lengths: []int{1, 4}, Rounds: 1, Tokens: 8, Streams: 2, StreamTokens: 4, Lasts: time.Second, Sustained: time.Hour,
 		Start: stand{env, library, slog.New(slog.DiscardHandler)}.instant,
 	})
 	report := bench.NewReport(true)
@@ -157,6 +157,11 @@ func TestTheInstantBaseCanBeStarted(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(report.Overhead) != 2 {
-		t.Errorf("%d ways", len(report.Overhead))
+		t.Fatalf("%d ways: %q", len(report.Overhead), report.Notes)
+	}
+	for _, way := range report.Overhead {
+		if len(way.Cells) != 2 || way.Cells[1].CPUPerRequest <= 0 || way.Open.CPUPerToken <= 0 {
+			t.Errorf("%s: of the gateway nothing is told: %+v", way.Way, way)
+		}
 	}
 }

@@ -27,7 +27,9 @@ func (b *benchMeasure) overhead(s stand) bench.Section {
 
 // instant stands a gateway with two routes before a base that answers at once: one that
 // passes requests on, and one whose decode loop takes every row. Its experts have no
-// weight in what is asked, so that no small model runs. The gateway has a process of its
+// weight in what is asked, so that no small model runs, and it reads the base's own stream,
+// so that both sides ask the base for the same: texts that ask for row after row are held in
+// step, and a base that has a pace for each text knows no step. The gateway has a process of its
 // own, as it is served: in the client's and the base's it would wait for their goroutines
 // and collect their garbage.
 func (s stand) instant(ctx context.Context) (on bench.OverheadStand, err error) {
@@ -50,7 +52,7 @@ func (s stand) instant(ctx context.Context) (on bench.OverheadStand, err error) 
 		return errors.Join(err, w.close())
 	}
 	url := "http://" + listener.Addr().String() + "/v1"
-	gateway, endGateway, err := s.process(ctx, url)
+	gateway, cpu, endGateway, err := s.process(ctx, url)
 	if err != nil {
 		return on, errors.Join(err, end())
 	}
@@ -61,9 +63,10 @@ func (s stand) instant(ctx context.Context) (on bench.OverheadStand, err error) 
 	}
 	return bench.OverheadStand{
 		Pace: func(pace time.Duration) { base.Prepare(true, pace) },
+		CPU:  cpu,
 		Ways: []bench.Way{
 			{Name: "pass-through", Direct: direct, Through: to(plainRoute, "")},
-			{Name: "decode loop", Direct: direct, Through: to(proxiedRoute, `,"tuning":{"strength":0,"draft":"off"}`)},
+			{Name: "decode loop", Direct: direct, Through: to(proxiedRoute, `,"tuning":{"strength":0,"draft":"base"}`)},
 		},
 		Close: func() error { return errors.Join(endGateway(), end()) },
 	}, nil
@@ -81,32 +84,33 @@ cache: {memory: 0}
 limits: {running: 1024, waiting: 1024, grace: 1s}
 `
 
-// process serves a base by this program in a process of its own.
-func (s stand) process(ctx context.Context, base string) (url string, end func() error, err error) {
+// process serves a base by this program in a process of its own, and says how much CPU time
+// that has taken.
+func (s stand) process(ctx context.Context, base string) (url string, cpu func() (time.Duration, error), end func() error, err error) {
 	program, err := os.Executable()
 	if err != nil {
-		return "", nil, err
+		return "", nil, nil, err
 	}
 	folder, err := os.MkdirTemp("", "graft-bench-")
 	if err != nil {
-		return "", nil, err
+		return "", nil, nil, err
 	}
 	file := filepath.Join(folder, "graft.yaml")
 	if err := os.WriteFile(file, fmt.Appendf(nil, overheadConfig, base, simulatedModel), 0o600); err != nil {
-		return "", nil, errors.Join(err, os.RemoveAll(folder))
+		return "", nil, nil, errors.Join(err, os.RemoveAll(folder))
 	}
 	process := exec.Command(program, "serve", "--config", file, "--listen", "127.0.0.1:0", "--onnxruntime", s.library)
 	// Keys are for those who serve others; with them it would refuse what is asked here.
 	process.Env = append(os.Environ(), "GRAFT_API_KEYS=")
 	said, err := process.StderrPipe()
 	if err != nil {
-		return "", nil, errors.Join(err, os.RemoveAll(folder))
+		return "", nil, nil, errors.Join(err, os.RemoveAll(folder))
 	}
 	addr, end, err := startChild(ctx, process, said, serving, folder)
 	if err != nil {
-		return "", nil, fmt.Errorf("%s serve: %w", program, err)
+		return "", nil, nil, fmt.Errorf("%s serve: %w", program, err)
 	}
-	return "http://" + addr + "/v1", end, nil
+	return "http://" + addr + "/v1", func() (time.Duration, error) { return bench.CPU(process.Process.Pid) }, end, nil
 }
 
 // serving finds the address in what graft serve says when it is ready.
