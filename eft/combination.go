@@ -73,8 +73,12 @@ func (c *Combination) LogProb(id Token) float64 {
 	return b[id%blockSize] - c.norm
 }
 
-// KL returns KL(mixed ‖ base) in nats, to 1e-12 or so.
+// KL returns KL(mixed ‖ base) in nats, to 1e-12 or so. Of a mix that is the base's own
+// distribution nothing is computed, nor would rounding be told of it.
 func (c *Combination) KL() float64 {
+	if m := c.mixer.mix; m.Base == 1 && m.Plausibility == 0 && m.Plain() {
+		return 0
+	}
 	c.measure()
 	return c.kl
 }
@@ -124,7 +128,5 @@ func (c *Combination) measure() {
 		baseSum += b.exponentials(baseBest)
 	}
 	c.norm, c.baseNorm = best+math.Log(sum), baseBest+math.Log(baseSum)
-	if m.mix.Base != 1 || m.mix.Plausibility != 0 || !m.mix.Plain() { // else rounding would make 1e-16 of it
-		c.kl = max(divergence/sum-math.Log(sum)+math.Log(baseSum), 0)
-	}
+	c.kl = max(divergence/sum-math.Log(sum)+math.Log(baseSum), 0)
 }
