@@ -180,7 +180,7 @@ func (m *memory) free() {
 	if m.data == nil {
 		return
 	}
-	C.graft_free(&m.native.c, m.where, m.data)
+	C.graft_free(&m.native.c, m.where, m.data, C.size_t(m.size))
 	m.native.stats.buffers.Add(-1)
 	m.native.stats.bytes.Add(-int64(m.size))
 	m.data = nil

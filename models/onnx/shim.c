@@ -1,5 +1,7 @@
 #include "shim.h"
 
+#include "pages.h"
+
 #include <dlfcn.h>
 #include <signal.h>
 #include <stdio.h>
@@ -208,12 +210,11 @@ char *graft_alloc(graft_session *s, int where, size_t size, void **out) {
   if (where == GRAFT_DEVICE && pretended) return graft_device_alloc(s->mover, size, out);
   if (where == GRAFT_DEVICE) return message(s->api, CALL(s->api, fn_alloc, SLOT_ALLOCATOR_ALLOC)(s->allocator, size, out));
   if (where == GRAFT_PINNED && !pretended) return graft_device_pin(s->mover, size, out);
-  /* Whole cache lines: the kernels read vectors. Untouched pages cost nothing. */
-  *out = aligned_alloc(64, (size / 64 + 1) * 64);
+  *out = graft_pages_alloc(size);
   return *out == NULL ? strdup("out of memory") : NULL;
 }
 
-void graft_free(graft_session *s, int where, void *data) {
+void graft_free(graft_session *s, int where, void *data, size_t size) {
   int pretended = s->mover != NULL && graft_device_pretended(s->mover);
   if (where == GRAFT_DEVICE && pretended)
     graft_device_free(s->mover, data);
@@ -222,7 +223,7 @@ void graft_free(graft_session *s, int where, void *data) {
   else if (where == GRAFT_PINNED && !pretended)
     graft_device_unpin(s->mover, data);
   else
-    free(data);
+    graft_pages_free(data, size);
 }
 
 char *graft_copy(graft_session *s, int way, void *dst, size_t dst_pitch, const void *src, size_t src_pitch,

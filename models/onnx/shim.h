@@ -84,7 +84,7 @@ char *graft_ports(graft_session *s, int outputs, graft_port **ports, size_t *cou
 /* Where memory is. Pinned memory is the host's. */
 enum { GRAFT_HOST = 0, GRAFT_DEVICE = 1, GRAFT_PINNED = 2 };
 char *graft_alloc(graft_session *s, int where, size_t size, void **out);
-void graft_free(graft_session *s, int where, void *data);
+void graft_free(graft_session *s, int where, void *data, size_t size);
 /* Copies rows of width bytes between two pitches, like cudaMemcpy2D. Copies from and
  * to a device are there after graft_settle only. The ways are numbered as CUDA's. */
 enum { GRAFT_WITHIN_HOST = 0, GRAFT_TO_DEVICE = 1, GRAFT_TO_HOST = 2, GRAFT_WITHIN_DEVICE = 3 };
