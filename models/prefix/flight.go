@@ -37,15 +37,8 @@ func (f *flights) claim(p pieces, tokens int) (own, wait *flight) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	keys := p.keys
-	if other := f.byKey[keys[0]]; other != nil {
-		shared := 0
-		for shared < len(keys) && f.byKey[keys[shared]] == other {
-			shared++
-		}
-		if 2*p.until(shared) >= other.tokens {
-			return nil, other
-		}
-		return nil, nil
+	if f.byKey[keys[0]] != nil {
+		return nil, f.pays(p)
 	}
 	n := 1
 	for n < len(keys) && f.byKey[keys[n]] == nil {
@@ -56,6 +49,28 @@ func (f *flights) claim(p pieces, tokens int) (own, wait *flight) {
 		f.byKey[key] = own
 	}
 	return own, nil
+}
+
+// worth returns the flight that brings the first of the pieces, if waiting for it pays.
+func (f *flights) worth(p pieces) *flight {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.pays(p)
+}
+
+// pays is worth with the lock held.
+func (f *flights) pays(p pieces) *flight {
+	other, shared := f.byKey[p.keys[0]], 0
+	if other == nil {
+		return nil
+	}
+	for shared < p.len() && f.byKey[p.keys[shared]] == other {
+		shared++
+	}
+	if 2*p.until(shared) < other.tokens {
+		return nil
+	}
+	return other
 }
 
 // land ends a flight.

@@ -202,6 +202,31 @@ func TestTextsThatBeginAlikeComputeItOnce(t *testing.T) {
 	})
 }
 
+// What is being computed here is not asked for elsewhere, where it may not be yet.
+func TestASharedTierIsNotAskedForWhatComesToMemorySoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shared := newFaulty(1, 0)
+		m := kept(t, Options{Memory: newMemory(), Shared: shared})
+		prompt, s := numbers(0, 300), &sequence{}
+		first := m.Open("", prompt)
+		first.Resume(t.Context(), s)
+		asked := shared.calls()
+		var known int
+		var again sync.WaitGroup
+		again.Go(func() { known = read(t, m, "", prompt, &sequence{}) })
+		synctest.Wait()
+		s.held = states(prompt)
+		first.Computed(len(prompt), time.Second)
+		first.Close()
+		again.Wait()
+		settled(m)
+		if now := shared.calls(); asked != 1 || now != 1 || known != 298 {
+			t.Errorf("asked %d times and then %d times, %d tokens known", asked, now-asked, known)
+		}
+		m.Close()
+	})
+}
+
 // A text whose computing failed may stay open for long: others go on without it, and it
 // may still compute.
 func TestNobodyWaitsForATextThatFailed(t *testing.T) {

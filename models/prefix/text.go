@@ -131,7 +131,12 @@ func (m *Model) find(ctx context.Context, p pieces) (bodies [][]byte, shared []i
 			}
 		}
 	}
-	asked := m.fetch(ctx, p, missing, bodies)
+	var asked []int
+	// What comes to memory soon is waited for: asking for it costs more, and it may not
+	// have been written yet.
+	if len(missing) > 0 && m.flights.worth(p.behind(missing[0])) == nil {
+		asked = m.fetch(ctx, p, missing, bodies)
+	}
 	n := slices.IndexFunc(bodies, func(body []byte) bool { return body == nil })
 	if n < 0 {
 		n = len(bodies)
