@@ -36,6 +36,7 @@ type Sequence struct {
 	stream *stream // nil for none
 	pace   pace
 	rider  *rider // nil where the model gathers nothing
+	lead   int    // rows that Lead wants, of those not handed out yet
 	known  int    // tokens of prefix that the last rows were behind, 0 for none
 
 	// What the base's own next tokens were in the last call's rows: own[i] behind the
@@ -68,6 +69,7 @@ func (s *Sequence) Rows(ctx context.Context, generated, path []eft.Token) ([]eft
 		return nil, err
 	}
 	s.base.counts.rows.Add(uint64(len(s.rows)))
+	s.lead -= len(s.rows)
 	s.known = len(s.prefix)
 	s.path = append(s.path[:0], path...)
 	s.own = s.own[:0]
@@ -79,8 +81,9 @@ func (s *Sequence) Rows(ctx context.Context, generated, path []eft.Token) ([]eft
 
 // Lead says that the text goes along the base's own tokens from here on, as far as they
 // are right: rows come from a stream at once, and behind each divergence from a new one.
-// It holds until a path is asked for.
-func (s *Sequence) Lead() { s.pace.leads = true }
+// It holds until a path is asked for. A stream has no more than so many rows, which are all
+// that the text has a use for: one that ends by itself leaves its connection for the next.
+func (s *Sequence) Lead(rows int) { s.pace.leads, s.lead = true, rows }
 
 // Names is how many tokens of a position can be asked for by id; 0 is none.
 func (s *Sequence) Names() int { return s.base.Names() }
@@ -244,6 +247,9 @@ func (s *Sequence) ahead(ctx context.Context) (eft.Row, bool, error) {
 	room := limitLead
 	if s.model.caps.Context > 0 {
 		room = s.model.caps.Context - len(s.prefix)
+	}
+	if s.pace.leads {
+		room = min(room, s.lead)
 	}
 	limit := s.pace.ahead(room)
 	if limit == 0 {

@@ -57,11 +57,24 @@ func TestTheBasesOwnTokensComeInStreams(t *testing.T) {
 	}
 }
 
+func TestATextThatLeadsAsksForNoMoreThanItCanUse(t *testing.T) {
+	w := newWorld("A")
+	b := w.base(t)
+	s := b.Open("", []eft.Token{1})
+	s.Lead(10)
+	follow(t, w, s, []eft.Token{1}, 10, always)
+	s.Close()
+	w.checkClosed(t)
+	if stats := b.Stats(); stats.Rows != 10 || stats.Streamed != 10 || stats.Streams != 1 || stats.Unread != 0 {
+		t.Errorf("%+v; want all rows from one stream, and none made for nothing", stats)
+	}
+}
+
 func TestATextThatLeadsIsStreamedAtOnce(t *testing.T) {
 	w := newWorld("A")
 	b := w.base(t)
 	s := b.Open("", []eft.Token{1})
-	s.Lead()
+	s.Lead(1000)
 	follow(t, w, s, []eft.Token{1}, 100, always)
 	if stats := b.Stats(); stats.Rows != 100 || stats.Streamed != 100 || stats.Streams != 1 {
 		t.Errorf("%+v; want all rows from one stream", stats)
@@ -70,7 +83,7 @@ func TestATextThatLeadsIsStreamedAtOnce(t *testing.T) {
 
 	// Behind each divergence there is a new one, at the very next row.
 	s = b.Open("", []eft.Token{2})
-	s.Lead()
+	s.Lead(1000)
 	n := 0
 	follow(t, w, s, []eft.Token{2}, 20, func() bool { n++; return n%4 != 0 })
 	if stats := b.Stats(); stats.Streamed != 120 || stats.Streams != 6 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/graft-gateway/graft/eft"
 )
@@ -17,6 +18,7 @@ type stream struct {
 	at           int                // generated tokens in front of the next row
 	limit, read  int                // rows asked for, rows read
 	token        eft.Token          // behind the last row read
+	ended        bool               // nothing can follow: it ended or failed
 }
 
 // open begins a stream of at most limit rows. Ctx ends the opening; the stream lives
@@ -44,9 +46,11 @@ func (s *stream) next(ctx context.Context) (eft.Row, error) {
 	stop := context.AfterFunc(ctx, s.cancel)
 	row, token, err := s.continuation.Next()
 	if !stop() {
+		s.ended = true
 		return eft.Row{}, ctx.Err()
 	}
 	if err != nil {
+		s.ended = true
 		return eft.Row{}, err
 	}
 	s.at, s.read, s.token = s.at+1, s.read+1, token
@@ -58,7 +62,15 @@ func (s *stream) follows(generated []eft.Token) bool {
 	return s.at <= len(generated) && (s.read == 0 || generated[s.at-1] == s.token)
 }
 
+// close ends the request. One whose rows have all been read has nothing to come but its
+// end: read to there, if that comes in time, it leaves its connection for another request.
+// A new connection would have to be trusted anew.
 func (s *stream) close() {
+	if s.read == s.limit && !s.ended {
+		late := time.AfterFunc(drainFor, s.cancel)
+		_, _, _ = s.continuation.Next() // whatever comes, the rows were right
+		late.Stop()
+	}
 	s.continuation.Close()
 	s.cancel()
 }

@@ -12,8 +12,8 @@ import (
 // context does, or when it has sent as many rows as it was to.
 type lead struct {
 	rows  chan own
-	spare chan []float32 // memory of rows that were walked
-	calls int            // of the base; to be read behind the end of rows
+	spare chan eft.Row // memory of rows that were walked
+	calls int          // of the base; to be read behind the end of rows
 	stop  context.CancelFunc
 }
 
@@ -32,9 +32,7 @@ type own struct {
 //	pairs  │ s₀    │ s₁    │ s₂    │
 //	walk           │ x₀=b₀ │ x₁=b₁ │ x₂≠b₂
 func (l *loop) along(ctx context.Context, length int, emit func(Step) bool) error {
-	if leader, ok := l.base.(Leader); ok {
-		leader.Lead()
-	}
+	l.let()
 	l.ahead.forget()
 	l.send(0)
 	leading := l.lead(ctx, length)
@@ -56,6 +54,32 @@ func (l *loop) along(ctx context.Context, length int, emit func(Step) bool) erro
 			if agreed, err = l.follow(ctx, leading, next, emit); err != nil {
 				return failure(ctx, err)
 			}
+		}
+	}
+	return nil
+}
+
+// let tells the base that its own tokens are wanted, up to the text's end at most.
+func (l *loop) let() {
+	if leader, ok := l.base.(Leader); ok {
+		leader.Lead(l.request.MaxTokens - l.ahead.committed)
+	}
+}
+
+// unchecked goes along the base's own tokens where there is no pair to check them: its
+// rows are all that the text is made of, so that none is worth a second look.
+func (l *loop) unchecked(ctx context.Context, cancel context.CancelCauseFunc, length int, emit func(Step) bool) error {
+	l.let()
+	l.send(0)
+	for i := 0; i < length && l.report.Finish == ""; i++ {
+		l.report.BaseCalls++
+		l.ask(ctx, cancel, l.ahead.generated(), nil)
+		a := <-l.answers
+		if a.err != nil {
+			return failure(ctx, a.err)
+		}
+		if err := l.walk(ctx, a.rows, emit); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -127,9 +151,7 @@ func (l *loop) follow(ctx context.Context, leading *lead, next own, emit func(St
 	if err != nil {
 		return false, err
 	}
-	if row.Dense() {
-		leading.spare <- row.Scores
-	}
+	leading.spare <- next.row
 	agreed := token == next.token && !next.last
 	if !next.last || l.request.ends(next.token) {
 		l.round.Walked++
@@ -144,7 +166,7 @@ func (l *loop) follow(ctx context.Context, leading *lead, next own, emit func(St
 // lead starts the base on its way from the committed text.
 func (l *loop) lead(ctx context.Context, length int) *lead {
 	ctx, stop := context.WithCancel(ctx)
-	leading := &lead{rows: make(chan own, length), spare: make(chan []float32, length), stop: stop}
+	leading := &lead{rows: make(chan own, length), spare: make(chan eft.Row, length), stop: stop}
 	text := append(make([]eft.Token, 0, l.ahead.committed+length), l.ahead.generated()...)
 	go func() {
 		defer close(leading.rows)
@@ -185,15 +207,15 @@ func (l *loop) ownNext(ctx context.Context, leading *lead, text []eft.Token) own
 
 // keep copies a row that the base's next call would overwrite.
 func (d *lead) keep(row eft.Row) eft.Row {
-	if !row.Dense() {
-		return eft.Row{IDs: append([]eft.Token(nil), row.IDs...), LogProbs: append([]float32(nil), row.LogProbs...), Best: row.Best}
-	}
-	var memory []float32
+	var memory eft.Row
 	select {
 	case memory = <-d.spare:
 	default:
 	}
-	return eft.Row{Scores: append(memory[:0], row.Scores...)}
+	if row.Dense() {
+		return eft.Row{Scores: append(memory.Scores[:0], row.Scores...)}
+	}
+	return eft.Row{IDs: append(memory.IDs[:0], row.IDs...), LogProbs: append(memory.LogProbs[:0], row.LogProbs...), Best: row.Best}
 }
 
 // join ends the lead and waits until the base is free again. It returns how often the

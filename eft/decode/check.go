@@ -32,7 +32,11 @@ func (l *loop) check(ctx context.Context, cancel context.CancelCauseFunc, draft 
 	path := l.path(draft.Length)
 	l.send(len(path))
 	l.report.BaseCalls++
-	go l.ask(ctx, cancel, l.ahead.generated(), path)
+	if l.ahead.active > 0 {
+		go l.ask(ctx, cancel, l.ahead.generated(), path)
+	} else { // nothing goes on meanwhile
+		l.ask(ctx, cancel, l.ahead.generated(), path)
+	}
 	rows, err := l.meanwhile(ctx, cancel, len(path), draft.Ahead)
 	if err != nil {
 		return failure(ctx, err)

@@ -137,10 +137,13 @@ func (l *loop) once(ctx context.Context, cancel context.CancelCauseFunc, emit fu
 	l.ahead.steps, l.ahead.stepping = 0, 0
 	tokens := l.report.Tokens
 	var err error
-	if draft.By == Own {
-		err = l.along(ctx, draft.Length, emit)
-	} else {
+	switch {
+	case draft.By != Own:
 		err = l.check(ctx, cancel, draft, emit)
+	case l.ahead.active == 0:
+		err = l.unchecked(ctx, cancel, draft.Length, emit)
+	default:
+		err = l.along(ctx, draft.Length, emit)
 	}
 	r := &l.round
 	r.Tokens, r.Steps, r.Stepping = l.report.Tokens-tokens, l.ahead.steps, l.ahead.stepping

@@ -38,8 +38,9 @@ type Namer interface {
 // tokens, so that it may read them ahead.
 type Leader interface {
 	Sequence
-	// Lead is called before each run of rows along the base's own tokens.
-	Lead()
+	// Lead is called before each run of rows along the base's own tokens. More rows than
+	// so many are of no use to the text.
+	Lead(rows int)
 }
 
 // Small is a pair of small models, or a tuned one alone.

@@ -12,7 +12,7 @@ import (
 
 // leader is a [Source] that reads the base's own tokens ahead for a text that means to go
 // along them.
-type leader interface{ Lead() }
+type leader interface{ Lead(rows int) }
 
 // Sequence gives the base's rows along one text. One goroutine uses it at a time.
 type Sequence struct {
@@ -21,6 +21,7 @@ type Sequence struct {
 	source *lease
 	closed bool
 	leads  bool // the source is to be told so
+	lead   int  // rows that it is to read ahead at most, of those not handed out yet
 
 	// start is behind the prompt, head behind the prompt and generated.
 	start, head chain.Chain
@@ -53,6 +54,7 @@ func (s *Sequence) Rows(ctx context.Context, generated, path []eft.Token) ([]eft
 	if err := s.fetch(ctx, generated, path); err != nil {
 		return nil, err
 	}
+	s.lead -= len(s.entries)
 	s.rows = s.rows[:0]
 	for _, e := range s.entries {
 		s.rows = append(s.rows, e.row)
@@ -65,7 +67,7 @@ func (s *Sequence) Names() int { return s.scope.Names }
 
 // Lead is passed on to a source that has a use for it: the text goes along the base's
 // own tokens from here on, until a path is asked for.
-func (s *Sequence) Lead() { s.leads = true }
+func (s *Sequence) Lead(rows int) { s.leads, s.lead = true, rows }
 
 // Close frees what the text holds. Calling it again does nothing.
 func (s *Sequence) Close() {
@@ -157,11 +159,11 @@ func (s *Sequence) landed(ctx context.Context, c *call, own bool) (again bool, e
 func (s *Sequence) ask(ctx context.Context, c *call, generated, path []eft.Token, i int) {
 	prefix := slices.Concat(generated, path[:i])
 	path = slices.Clone(path[i : i+len(c.keys)-1])
-	leads := s.leads
+	leads, lead := s.leads, s.lead
 	s.begin(ctx, c, func(source Source) error {
 		s.cache.calls.Add(1)
 		if leader, can := source.(leader); leads && can {
-			leader.Lead()
+			leader.Lead(lead)
 		}
 		rows, err := source.Rows(ctx, prefix, path)
 		if err != nil {

@@ -404,7 +404,7 @@ type leading struct {
 	told *[]string
 }
 
-func (l leading) Lead() { *l.told = append(*l.told, "lead") }
+func (l leading) Lead(int) { *l.told = append(*l.told, "lead") }
 
 func (l leading) Rows(ctx context.Context, generated, path []eft.Token) ([]eft.Row, error) {
 	*l.told = append(*l.told, "rows")
@@ -427,7 +427,7 @@ func TestATextThatLeadsTellsItsSource(t *testing.T) {
 		}
 	}
 	rows(nil, nil)
-	s.Lead()
+	s.Lead(9)
 	rows([]eft.Token{4}, nil)
 	rows([]eft.Token{4}, nil) // known: nobody is told
 	rows([]eft.Token{4, 5}, nil)
