@@ -14,6 +14,8 @@ import (
 type answer struct {
 	choices []choice
 	usage   usage
+	// spare is memory for lists of log-probs, of answers that were used up.
+	spare [][]eft.Scored
 }
 
 type choice struct {
@@ -41,13 +43,13 @@ func (a *answer) UnmarshalJSON(data []byte) error { return a.ReadLean(data) }
 
 // ReadLean implements [proxy.Lean].
 func (a *answer) ReadLean(data []byte) error {
-	*a = answer{}
+	*a = answer{choices: a.choices[:0], spare: a.spare}
 	s := proxy.Scan(data)
 	err := s.Object(func(key []byte) error {
 		switch string(key) {
 		case "choices":
 			return s.Array(func() error {
-				c, err := readChoice(&s)
+				c, err := a.readChoice(&s)
 				a.choices = append(a.choices, c)
 				return err
 			})
@@ -63,19 +65,22 @@ func (a *answer) ReadLean(data []byte) error {
 	return s.End()
 }
 
-func readChoice(s *proxy.Scanner) (choice, error) {
+func (a *answer) readChoice(s *proxy.Scanner) (choice, error) {
 	c := choice{index: -1}
 	err := s.Object(func(key []byte) error {
 		switch string(key) {
 		case "index":
-			return json.Unmarshal(s.Skip(), &c.index)
+			return readIndex(s.Skip(), &c.index)
 		case "finish_reason":
-			return json.Unmarshal(s.Skip(), &c.finish)
+			if raw := s.Skip(); string(raw) != "null" {
+				return json.Unmarshal(raw, &c.finish)
+			}
+			return nil
 		case "logprobs":
 			if s.Null() {
 				return nil
 			}
-			return readLogprobs(s, &c)
+			return a.readLogprobs(s, &c)
 		}
 		s.Skip()
 		return nil
@@ -83,8 +88,17 @@ func readChoice(s *proxy.Scanner) (choice, error) {
 	return c, err
 }
 
+// readIndex is json.Unmarshal, and faster for the index that nearly all have.
+func readIndex(raw []byte, index *int) error {
+	if len(raw) == 1 && raw[0] >= '0' && raw[0] <= '9' {
+		*index = int(raw[0] - '0')
+		return nil
+	}
+	return json.Unmarshal(raw, index)
+}
+
 // readLogprobs joins the two lists that tell of a choice's tokens.
-func readLogprobs(s *proxy.Scanner, c *choice) error {
+func (a *answer) readLogprobs(s *proxy.Scanner, c *choice) error {
 	var tokens []eft.Token
 	var listed [][]eft.Scored
 	err := s.Object(func(key []byte) error {
@@ -100,7 +114,7 @@ func readLogprobs(s *proxy.Scanner, c *choice) error {
 				return errNoLogprobs
 			}
 			return s.Array(func() error {
-				row, err := readListed(s, listed)
+				row, err := a.readListed(s, listed)
 				listed = append(listed, row)
 				return err
 			})
@@ -123,15 +137,20 @@ func readLogprobs(s *proxy.Scanner, c *choice) error {
 
 // readListed reads one position's log-probs. They are about as many as those of the
 // positions before it.
-func readListed(s *proxy.Scanner, before [][]eft.Scored) ([]eft.Scored, error) {
+func (a *answer) readListed(s *proxy.Scanner, before [][]eft.Scored) ([]eft.Scored, error) {
 	if s.Null() {
 		return nil, errNoLogprobs
 	}
-	capacity := 32
-	if len(before) > 0 {
-		capacity = len(before[len(before)-1])
+	var row []eft.Scored
+	if n := len(a.spare); n > 0 {
+		row, a.spare = a.spare[n-1][:0], a.spare[:n-1]
+	} else {
+		capacity := 32
+		if len(before) > 0 {
+			capacity = len(before[len(before)-1])
+		}
+		row = make([]eft.Scored, 0, capacity)
 	}
-	row := make([]eft.Scored, 0, capacity)
 	err := readScored(s, func(scored eft.Scored) { row = append(row, scored) })
 	return row, err
 }

@@ -19,6 +19,7 @@ type Continuation struct {
 	prefix []eft.Token
 	events *proxy.Events
 	ready  []position
+	event  answer // its memory is used again
 	left   int
 	finish string // as the server told, empty before
 }
@@ -36,6 +37,7 @@ func (c *Continuation) Next() (eft.Row, eft.Token, error) {
 	if err != nil {
 		return eft.Row{}, 0, err
 	}
+	c.event.spare = append(c.event.spare, p.listed)
 	c.prefix = append(c.prefix, p.token)
 	return row, p.token, nil
 }
@@ -69,11 +71,11 @@ func (c *Continuation) read() error {
 	if err != nil {
 		return err
 	}
-	var event answer
-	if err := proxy.Unmarshal(data, &event); err != nil {
+	if err := proxy.Unmarshal(data, &c.event); err != nil {
 		return c.malformed("an event is not the JSON expected: %v", err)
 	}
-	for _, choice := range event.choices {
+	c.ready = c.ready[:0]
+	for _, choice := range c.event.choices {
 		if choice.index != 0 {
 			return c.malformed("choice %d of one prompt", choice.index)
 		}

@@ -3,6 +3,7 @@ package vllm
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -23,6 +24,12 @@ type plain struct {
 	} `json:"choices"`
 }
 
+func equalChoices(a, b choice) bool {
+	return a.index == b.index && a.finish == b.finish && slices.EqualFunc(a.positions, b.positions, func(a, b position) bool {
+		return a.token == b.token && slices.Equal(a.listed, b.listed)
+	})
+}
+
 func FuzzAnswer(f *testing.F) {
 	f.Add([]byte(whole(row(0, "token_id:1", `{"token_id:1":-0.5,"token_id:2":-9999.0,"token_id:3":-1e-07}`))))
 	f.Add([]byte(whole(row(1, "token_id:1", `{}`), row(0, "token_id:4", `{"token_id:4":0}`))))
@@ -37,6 +44,14 @@ func FuzzAnswer(f *testing.F) {
 		var lean answer
 		if json.Unmarshal(data, &lean) != nil {
 			return
+		}
+		// Memory of other answers leaves no trace.
+		used := answer{
+			choices: []choice{{index: 7, finish: "stop", positions: make([]position, 2)}},
+			spare:   [][]eft.Scored{nil, {{ID: 5, LogProb: -5}, {ID: 6, LogProb: -6}}, {}},
+		}
+		if err := used.ReadLean(data); err != nil || !slices.EqualFunc(used.choices, lean.choices, equalChoices) {
+			t.Errorf("%+v, %v in memory that was used, want %+v", used.choices, err, lean.choices)
 		}
 		for _, c := range lean.choices {
 			for _, p := range c.positions {
