@@ -23,8 +23,8 @@ func (t *tables) overheads(all []OverheadReport) {
 			t.print("\n")
 			continue
 		}
-		t.print("open loop, %d streams, %s tokens a second of %s: late by %s ms in the median and %s ms in p99, directly %s and %s; added %s and %s, to the first token %s and %s, to the last %s and %s; CPU of the gateway %s µs a token\n\n",
+		t.print("open loop, %d streams, %s tokens a second of %s: late by %s ms in the median and %s ms in p99, directly %s and %s; added %s and %s (%s in the median window), to the first token %s and %s, to the last %s and %s; CPU of the gateway %s µs a token\n\n",
 			l.Streams, number(l.TokensPerSecond), number(l.Capacity), milliseconds(l.P50), milliseconds(l.P99), milliseconds(l.DirectP50), milliseconds(l.DirectP99),
-			milliseconds(l.AddedP50), milliseconds(l.AddedP99), milliseconds(l.AddedFirstP50), milliseconds(l.AddedFirstP99), milliseconds(l.AddedLastP50), milliseconds(l.AddedLastP99), number(1e6*l.CPUPerToken))
+			milliseconds(l.AddedP50), milliseconds(l.AddedP99), milliseconds(l.AddedP99Usual), milliseconds(l.AddedFirstP50), milliseconds(l.AddedFirstP99), milliseconds(l.AddedLastP50), milliseconds(l.AddedLastP99), number(1e6*l.CPUPerToken))
 	}
 }
