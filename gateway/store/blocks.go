@@ -207,7 +207,8 @@ func (r *remote) ready(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if !r.known.Load() {
+	// What the caller has no time for would look like a fault of Redis.
+	if due, ok := ctx.Deadline(); !r.known.Load() || ok && time.Until(due) < r.deadline {
 		r.skipped.Add(1)
 		return errOpen
 	}

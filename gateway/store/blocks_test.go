@@ -109,7 +109,7 @@ func TestAHungOrDeadRedisCostsADeadlineOnce(t *testing.T) {
 		_, keys := blocks(t, server.URL(), 2)
 		tier := openBlocks(t, Options{Redis: &RedisOptions{URL: server.URL()}}).Redis()
 		fault(server)
-		for range trips {
+		for range mostLost {
 			if n, err := tier.Has(t.Context(), keys); n != 0 || err == nil {
 				t.Errorf("%s: has %d, %v", what, n, err)
 			}
@@ -150,7 +150,7 @@ func TestALostMasterTakesItsBlocksAndNoOthers(t *testing.T) {
 	}
 	cluster.Masters[0].Kill()
 	found := 0
-	for range trips + 1 {
+	for range mostLost + 1 {
 		found = 0
 		for _, key := range keys {
 			n, _ := tier.Has(context.Background(), [][32]byte{key})

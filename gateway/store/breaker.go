@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
@@ -12,25 +11,44 @@ import (
 )
 
 const (
-	// trips is how many reads in a row fail before the breaker opens.
-	trips = 2
+	// slowShare of a read's deadline is more than an answer may take: what comes later
+	// is used, and its time is lost.
+	slowShare = 0.4
+	// A value that came soon pays back hitShare of a deadline, and an answer without one
+	// missShare: a server may lose requests about as much as it saves them.
+	hitShare, missShare = 0.1, 0.01
 	// An open breaker lets a writer look again after firstWait, then after twice as
-	// long each time, up to longestWait.
+	// long each time, up to longestWait. One that opens again within steadyTime goes on
+	// where it was: looking does not show what is wrong.
 	firstWait   = 100 * time.Millisecond
 	longestWait = 5 * time.Second
+	steadyTime  = 2 * longestWait
 )
 
 // errOpen is what a command gets that an open breaker did not let through.
 var errOpen = errors.New("redis is away: its circuit breaker is open")
 
+// errFull is what a write gets that is not sent to a server that has no room.
+var errFull = errors.New("redis is full: it refused a write (OOM), and will be tried again")
+
+// errLate is what is wrong with a server whose answers come, and not soon enough.
+var errLate = errors.New("its answers take too long")
+
 // breaker decides whether one server is worth asking. Invariants:
 //
+//   - reads lose at most two deadlines, and what they were saved, before it opens: lost
+//     is at most one while it is closed;
+//   - while it is not known whether a read that was lost is one of a kind, one read at a
+//     time finds out, and the others do without;
 //   - reads open it and never look whether the server is back: they are on a request's
 //     path;
-//   - a write that comes when the wait is over sends a PING first, within a read's
-//     deadline, and only its answer closes the breaker: a server that takes writes
-//     slowly is still too slow to read from;
-//   - at most one PING is under way.
+//   - a write that comes when the wait is over first repeats what was lost, and only an
+//     answer that is quick enough for a read closes the breaker: a server that takes
+//     writes slowly, or has small values at hand and no large ones, is too slow to read
+//     from;
+//   - at most one look is under way;
+//   - a server that is full gets one write in each wait, which is as long as those of
+//     looks.
 //
 // It is a hook of the client that talks to the server: of each node in a cluster.
 type breaker struct {
@@ -38,77 +56,116 @@ type breaker struct {
 	deadline time.Duration
 	log      *slog.Logger
 
-	mu       sync.Mutex // guards what follows
-	failures int        // reads in a row
-	open     bool
-	probing  bool
-	wait     time.Duration
-	retry    time.Time // when a write may look again
+	mu      sync.Mutex    // guards what follows
+	lost    time.Duration // to reads, less what they were saved
+	doubted bool          // the last read was lost
+	asking  bool          // a read is under way while the server is doubted
+	what    string        // the key that was not read, "" where it was no value
+	open    bool
+	probing bool
+	wait    time.Duration
+	retry   time.Time // when a write may look again
+	closed  time.Time // when it last closed
+	full    time.Duration
+	room    time.Time // when a write may find out whether there is room; zero where there is
 }
 
-// DialHook changes nothing.
-func (b *breaker) DialHook(next redis.DialHook) redis.DialHook { return next }
+// slow is more than a look may take, and a read without loss.
+func (b *breaker) slow() time.Duration { return time.Duration(slowShare * float64(b.deadline)) }
 
-// ProcessPipelineHook guards the cache's pipelines, which are all of reads. A pipeline
-// that lasted too long counts as one read that failed.
-func (b *breaker) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, commands []redis.Cmder) error {
-		if !isRead(commands[0]) {
-			return next(ctx, commands)
-		}
-		if b.isOpen() {
-			for _, command := range commands {
-				command.SetErr(errOpen)
-			}
-			return errOpen
-		}
-		err := next(ctx, commands)
-		if errors.Is(ctx.Err(), context.Canceled) {
-			return err
-		}
-		var fault error
-		for _, command := range commands {
-			if !answered(command.Err()) {
-				fault = command.Err()
-			}
-		}
-		b.report(fault, true)
-		return err
-	}
-}
-
-// isRead says whether a command is one of the cache's own reads.
-func isRead(command redis.Cmder) bool {
-	return command.Name() == "get" || command.Name() == "exists"
-}
-
-// ProcessHook guards what the cache sends, and lets the client's own commands pass.
-func (b *breaker) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, command redis.Cmder) error {
-		switch command.Name() {
-		case "get":
-			if b.isOpen() {
-				return errOpen
-			}
-		case "set":
-			if !b.recovered(ctx, next) {
-				return errOpen
-			}
-		default:
-			return next(ctx, command)
-		}
-		err := next(ctx, command)
-		if !errors.Is(ctx.Err(), context.Canceled) {
-			b.report(err, command.Name() == "get")
-		}
-		return err
-	}
-}
-
-func (b *breaker) isOpen() bool {
+// admit says whether a read may go, and whether it is the one that finds out.
+func (b *breaker) admit() (asking, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.open
+	if b.open || b.asking {
+		return false, false
+	}
+	b.asking = b.doubted
+	return b.asking, true
+}
+
+// reading is how a read ended.
+type reading struct {
+	took   time.Duration
+	hits   int // values that came
+	what   string
+	fault  error
+	asking bool // it was the one that finds out
+	left   bool // nobody waits for it any more, and it says nothing
+}
+
+// read counts one.
+func (b *breaker) read(r reading) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r.asking {
+		b.asking = false
+	}
+	if r.left {
+		return
+	}
+	if r.fault == nil && r.took <= b.slow() {
+		share := max(missShare, hitShare*float64(r.hits))
+		b.lost = max(b.lost-time.Duration(share*float64(b.deadline)), 0)
+		b.doubted = false
+		return
+	}
+	lost := r.took
+	if r.fault != nil {
+		lost = b.deadline // however soon it failed
+	} else {
+		r.fault = errLate
+	}
+	b.doubted, b.what = true, r.what
+	b.lose(lost, r.fault)
+}
+
+// wrote counts how a write ended. One that went well says nothing of reads.
+func (b *breaker) wrote(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case !answered(err):
+		b.lose(b.deadline, err)
+	case redis.IsOOMError(err):
+		b.full = longer(b.full)
+		b.room = time.Now().Add(b.full)
+	default:
+		b.full, b.room = 0, time.Time{}
+	}
+}
+
+// hasRoom says whether a write may go to a server that may be full: one in each wait.
+func (b *breaker) hasRoom() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.room.IsZero() {
+		return true
+	}
+	if time.Now().Before(b.room) {
+		return false
+	}
+	b.room = time.Now().Add(b.full)
+	return true
+}
+
+// lose counts time that was lost, and opens the breaker if that is too much. b.mu is
+// held.
+func (b *breaker) lose(lost time.Duration, err error) {
+	if b.lost += min(lost, b.deadline); b.lost <= b.deadline || b.open {
+		return
+	}
+	if time.Since(b.closed) > steadyTime {
+		b.wait = 0
+	}
+	b.open, b.wait = true, longer(b.wait)
+	b.retry = time.Now().Add(b.wait)
+	b.log.Warn("redis does not answer in time: the cache goes on without it", "server", b.server, "error", err)
+}
+
+// longer is the wait behind one that did not help.
+func longer(wait time.Duration) time.Duration {
+	return min(max(2*wait, firstWait), longestWait)
 }
 
 // recovered says whether a write may go, after looking again where that is due.
@@ -119,50 +176,29 @@ func (b *breaker) recovered(ctx context.Context, next redis.ProcessHook) bool {
 		return !b.open
 	}
 	b.probing = true
+	what := b.what
 	b.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, b.deadline)
 	defer cancel()
+	began := time.Now()
+	// A connection that has to be opened takes no part in what a read costs.
 	err := next(ctx, redis.NewStatusCmd(ctx, "ping"))
+	if answered(err) && what != "" {
+		began = time.Now()
+		err = next(ctx, redis.NewStringCmd(ctx, "get", what))
+	}
+	quick := answered(err) && time.Since(began) <= b.slow()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.probing = false
-	if answered(err) {
-		b.open, b.failures = false, 0
+	if quick {
+		b.open, b.doubted, b.lost, b.closed = false, false, 0, time.Now()
 		b.log.Info("redis answers again", "server", b.server)
 		return true
 	}
-	b.wait = min(2*b.wait, longestWait)
+	b.wait = longer(b.wait)
 	b.retry = time.Now().Add(b.wait)
 	return false
-}
-
-// report counts how a command ended. A write that went well says nothing of reads.
-func (b *breaker) report(err error, read bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if answered(err) {
-		if read && !b.open {
-			b.failures = 0
-		}
-		return
-	}
-	if b.failures++; b.failures >= trips && !b.open {
-		b.open, b.wait = true, firstWait
-		b.retry = time.Now().Add(b.wait)
-		b.log.Warn("redis does not answer: the cache goes on without it", "server", b.server, "error", err)
-	}
-}
-
-// answered says whether the server replied in time, be it with an error.
-func answered(err error) bool {
-	var reply redis.Error
-	return err == nil || errors.Is(err, redis.Nil) || errors.As(err, &reply) || tooSmall(err)
-}
-
-// tooSmall says whether a value was larger than the buffer for it. The library has no
-// name for this error.
-func tooSmall(err error) bool {
-	return err != nil && strings.Contains(err.Error(), "buffer too small")
 }
 
 // breakers are the breakers of all servers, by address.
@@ -187,15 +223,19 @@ func (s *breakers) of(server string) *breaker {
 	return b
 }
 
-// away lists the servers whose breakers are open.
-func (s *breakers) away() []string {
+// troubled lists the servers whose breakers are open, and those that are full.
+func (s *breakers) troubled() (away, full []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var list []string
 	for server, b := range s.byName {
-		if b.isOpen() {
-			list = append(list, server)
+		b.mu.Lock()
+		if b.open {
+			away = append(away, server)
 		}
+		if !b.room.IsZero() {
+			full = append(full, server)
+		}
+		b.mu.Unlock()
 	}
-	return list
+	return away, full
 }

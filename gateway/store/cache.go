@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"net"
 	"time"
 )
 
@@ -35,6 +36,8 @@ type RedisOptions struct {
 	Prefix string
 	// Deadline is what a read may take; 0 is 5 ms.
 	Deadline time.Duration
+	// Dial opens connections; nil opens those that the URL asks for.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Cache keeps bytes by key. It is safe for concurrent use.
@@ -65,12 +68,13 @@ type RedisStats struct {
 	ReadTime     time.Duration
 	Writes       uint64
 	// WriteFailures counts writes that Redis refused or did not answer, Dropped values
-	// that were not sent: no room in the queue, too large, an open breaker.
+	// that were not sent: no room in the queue or in Redis, too large, an open breaker.
 	WriteFailures, Dropped uint64
 	WriteTime              time.Duration
 	Queued                 int
 	QueuedBytes            int64
 	Away                   []string // servers whose breaker is open
+	Full                   []string // servers that refuse writes for lack of room
 	Known                  bool     // false while a cluster has not been found
 }
 

@@ -13,15 +13,19 @@
 // A cache may be slow, full, wrong, poisoned or away, and no caller can tell but by
 // the time it takes:
 //
-//	| Redis is     | a Get costs                                                     |
-//	|--------------|-----------------------------------------------------------------|
-//	| well         | one round trip                                                  |
+//	| Redis is     | a Get costs                                                      |
+//	|--------------|------------------------------------------------------------------|
+//	| well         | one round trip                                                   |
 //	| slow or hung | the deadline (5 ms), twice; then nothing, the breaker being open |
-//	| away         | a refused connection, twice; then nothing                       |
-//	| full         | a round trip that finds nothing; writes are refused and counted |
-//	| poisoned     | a round trip; the seal fails, which is a miss and is counted    |
+//	| away         | a refused connection, twice; then nothing                        |
+//	| full         | a round trip; one write in each wait finds out if there is room  |
+//	| poisoned     | a round trip; the seal fails, which is a miss and is counted     |
 //
-// No request looks whether Redis is back: the writers do, off every request's path.
+// Slow is what takes more than two fifths of the deadline, if only with some values:
+// time that was lost is paid back by values that came soon, and by nothing else. No
+// request looks whether Redis is well again: the writers do, off every request's path,
+// and what they repeat is the read that was lost.
+//
 // In a cluster each node has a breaker of its own, so that a lost master takes its
 // share of the keys and no more.
 //

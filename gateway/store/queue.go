@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -113,7 +112,7 @@ func (q *queue) write(w pending) {
 	began := time.Now()
 	err := q.remote.write(q.ctx, w)
 	switch {
-	case errors.Is(err, errOpen):
+	case held(err):
 		q.dropped.Add(1)
 		return
 	case err != nil:

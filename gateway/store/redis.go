@@ -69,6 +69,7 @@ func newRemote(o RedisOptions, secret []byte, log *slog.Logger) (*remote, error)
 		}
 		options.Password = o.Password
 	}
+	options.Dialer = o.Dial
 	r := &remote{sealer: newSealer(secret), prefix: o.Prefix, deadline: o.Deadline, log: log}
 	if r.prefix == "" {
 		r.prefix = "graft:"
@@ -156,11 +157,14 @@ func (r *remote) write(ctx context.Context, w pending) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTime)
 	defer cancel()
 	err := r.client.Set(ctx, r.name(w.key), sealed, w.ttl).Err()
-	if err != nil && !errors.Is(err, errOpen) {
+	if err != nil && !held(err) {
 		r.complain("write", err)
 	}
 	return err
 }
+
+// held says whether a write was not sent.
+func held(err error) bool { return errors.Is(err, errOpen) || errors.Is(err, errFull) }
 
 // knock makes a cluster known: its client must have the map of slots before it can
 // send anything. It is called by the writers, and tries once in firstWait.
@@ -240,6 +244,7 @@ func (r *remote) close() error {
 }
 
 func (r *remote) stats() RedisStats {
+	away, full := r.breakers.troubled()
 	return RedisStats{
 		Hits: r.hits.Load(), Misses: r.misses.Load(), Failures: r.failures.Load(),
 		Skipped: r.skipped.Load(), Forged: r.forged.Load(),
@@ -247,6 +252,6 @@ func (r *remote) stats() RedisStats {
 		Writes:   r.queue.writes.Load(), WriteFailures: r.queue.failures.Load(), Dropped: r.queue.dropped.Load(),
 		WriteTime: time.Duration(r.queue.writing.Load()),
 		Queued:    len(r.queue.pending), QueuedBytes: r.queue.bytes.Load(),
-		Away: r.breakers.away(), Known: r.known.Load(),
+		Away: away, Full: full, Known: r.known.Load(),
 	}
 }

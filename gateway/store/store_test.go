@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"net"
 	"runtime"
 	"strings"
 	"sync"
@@ -244,47 +243,4 @@ func TestWiringMistakesAreToldAtOnce(t *testing.T) {
 			}
 		})
 	}
-}
-
-// slowly forwards to a server, each answer delay later than it came.
-func slowly(t *testing.T, server string, delay time.Duration) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var pending sync.WaitGroup
-	t.Cleanup(pending.Wait)
-	t.Cleanup(func() { listener.Close() })
-	forward := func(to, from net.Conn, delay time.Duration) {
-		defer to.Close()
-		defer from.Close()
-		buffer := make([]byte, 64<<10)
-		for {
-			n, err := from.Read(buffer)
-			if err != nil {
-				return
-			}
-			time.Sleep(delay)
-			if _, err := to.Write(buffer[:n]); err != nil {
-				return
-			}
-		}
-	}
-	pending.Go(func() {
-		for {
-			client, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			upstream, err := net.Dial("tcp", server)
-			if err != nil {
-				client.Close()
-				continue
-			}
-			pending.Go(func() { forward(upstream, client, 0) })
-			pending.Go(func() { forward(client, upstream, delay) })
-		}
-	})
-	return "redis://" + listener.Addr().String()
 }

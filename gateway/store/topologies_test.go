@@ -33,7 +33,7 @@ func TestSentinelsSayWhereTheMasterIs(t *testing.T) {
 	if found := check(t, c, 200); found != 0 {
 		t.Errorf("found %d in a lost master", found)
 	}
-	if s := c.Stats().Redis; s.Failures > trips || s.Skipped < 200-trips {
+	if s := c.Stats().Redis; s.Failures > mostLost || s.Skipped < 200-mostLost {
 		t.Errorf("%+v", s)
 	}
 	other := open(t, Options{Redis: &RedisOptions{URL: sentinel.URL() + "?master_name=unknown"}})
