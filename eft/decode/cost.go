@@ -5,7 +5,11 @@ import "math"
 // cost is what a call of the base takes, as a sum of non-negative parts for what is under
 // way with it: least squares over the calls seen, of which older ones fade.
 //
-//	seconds  =  c₀  +  c₁·n  +  c₂·paths  +  c₃·tokens
+//	seconds  =  c₀  +  c₁·n  +  c₂·paths  +  c₃·tokens  +  c₄·(n + tokens)
+//
+// The last part says no more than c₁ and c₃ together. It is what both become as long as
+// they cannot be told apart, as where all texts always had equal paths: n + tokens rows
+// are asked for, and until it shows otherwise one costs what another does.
 //
 // Invariant: c is the best for products and targets unless stale.
 type cost struct {
@@ -24,11 +28,12 @@ type (
 )
 
 const (
-	parts = 4
+	parts = 5
 	// fading is how much less each older call counts.
 	fading = 1 - 1.0/512
-	// doubt draws what cannot be told apart towards the constant part.
-	doubt = 1e-6
+	// doubt draws what cannot be told apart towards the constant part and then the rows, which
+	// have but little of it.
+	doubt, little = 1e-3, 1e-6
 	// outlier is how many times the expected time a call may count for.
 	outlier = 4
 	// believed calls of each that is under way that are all outliers are none: the base has
@@ -36,7 +41,7 @@ const (
 	believed, left = 8, 8
 )
 
-func (f features) parts() vector { return vector{1, f.n, f.paths, f.tokens} }
+func (f features) parts() vector { return vector{1, f.n, f.paths, f.tokens, f.n + f.tokens} }
 
 // learn adds a call that took so many seconds.
 func (m *cost) learn(f features, seconds float64) {
@@ -96,7 +101,7 @@ func (m *cost) predict(f features) float64 {
 }
 
 // solve finds the best non-negative parts. Those that are not 0 in it solve the normal
-// equations among themselves, so the best of all such sets, sixteen, is it.
+// equations among themselves, so the best of all such sets is it.
 func (m *cost) solve() {
 	least := math.Inf(1)
 	for set := range 1 << parts {
@@ -116,8 +121,9 @@ func (m *cost) solve() {
 func (m *cost) among(set int) (c vector, ok bool) {
 	a, b := m.products, m.targets
 	in := func(i int) bool { return set>>i&1 == 1 }
-	for i := 1; i < parts; i++ {
-		a[i][i] *= 1 + doubt
+	doubts := vector{0, doubt, doubt, doubt, little}
+	for i := range parts {
+		a[i][i] *= 1 + doubts[i]
 	}
 	for k := range parts {
 		for i := k + 1; i < parts && in(k) && a[k][k] > 0; i++ {

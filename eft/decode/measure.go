@@ -15,6 +15,9 @@ type Meter struct {
 	mu   sync.Mutex // guards all below, and what the drafters measure
 	load load
 	cost cost
+	// reached is the longest path of a call that was seen. What much longer ones take is not
+	// known, and not tried at once.
+	reached int
 }
 
 // NewMeter returns a meter that has seen nothing.
@@ -83,7 +86,19 @@ type load struct {
 	now   features
 	area  features
 	at    time.Time
-	calls average // how many were under way, for each that has ended
+	texts int     // that have begun and not ended
+	busy  average // share of them that were under way, for each call that has ended
+}
+
+// usual is how many calls are under way together, one at least. It follows the number of
+// texts at once: to those that come in a crowd, the path that a lone text had paid for
+// would cost many times as much.
+func (l *load) usual() float64 {
+	share := 1.0
+	if l.busy.seen > 0 {
+		share = l.busy.value
+	}
+	return max(share*float64(l.texts), 1)
 }
 
 // call is one call under way.
@@ -124,36 +139,6 @@ func (l *load) leave(c call, now time.Time) features {
 	if lasted := now.Sub(c.began).Seconds(); lasted > 0 {
 		mean = features{}.plus(l.area.plus(c.area, -1), 1/lasted)
 	}
-	l.calls.add(mean.n)
+	l.busy.add(min(mean.n/float64(max(l.texts, 1)), 1))
 	return mean
-}
-
-// trial is how Own does against the best that was expected of a path. While it does
-// worse it is tried less and less often.
-type trial struct {
-	tokens, expected float64 // of its rounds, older ones fading
-	due, pause       int     // in rounds: the next trial, and how long until the one behind it
-	runs             int
-}
-
-const (
-	firstTrial, lastTrial = 24, 2048
-	// enough trials to be believed.
-	enough = 3
-)
-
-// better says that Own is to be taken for good.
-func (t *trial) better() bool { return t.runs >= enough && t.tokens > worth*t.expected }
-
-func (t *trial) learn(r Round, rate float64, rounds int) {
-	const fade = 0.8
-	t.runs++
-	t.tokens = t.tokens*fade + float64(r.Tokens)
-	t.expected = t.expected*fade + rate*r.Whole.Seconds()
-	if t.tokens > t.expected {
-		t.pause = firstTrial
-	} else {
-		t.pause = min(2*t.pause, lastTrial)
-	}
-	t.due = rounds + t.pause
 }
