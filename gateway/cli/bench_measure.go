@@ -41,7 +41,7 @@ func (*benchMeasure) Help() string {
 	return `Starts all that it measures itself: the embedded family in process, behind another Graft, behind
 llama-server where "make e2e-engines" has installed one, and behind a simulated large base. Ratios are
 of equal work in one run: gateway and plain base are asked the same questions for the same number of
-tokens, in turns. Run it on a machine that is otherwise idle.
+tokens, in turns. Run it on a machine that is otherwise idle. Interrupted, it tells what it has measured.
 
 With --target, --model and --base it measures your own gateway and its base in place of all that:
 
@@ -53,7 +53,7 @@ With --target, --model and --base it measures your own gateway and its base in p
 // broken off, such as loading a model, on a busy machine.
 const quickly = 40 * time.Second
 
-// Run measures, and fails if a section broke off.
+// Run measures, and fails if a section broke off. Interrupted, it tells what there is.
 func (b *benchMeasure) Run(ctx context.Context, log *slog.Logger) (err error) {
 	if err := b.check(); err != nil {
 		return err
@@ -80,8 +80,9 @@ func (b *benchMeasure) Run(ctx context.Context, log *slog.Logger) (err error) {
 		report.Note("time was up before all was measured; without --quick everything is")
 		failed = nil
 	}
-	if errors.Is(failed, context.Canceled) {
-		return failed
+	interrupted := errors.Is(failed, context.Canceled)
+	if interrupted {
+		report.Note("interrupted before all was measured; cells that were under way are left out")
 	}
 	report.Seconds = time.Since(began).Seconds()
 	if b.Target == "" { // those servers are others, and at work
@@ -89,6 +90,9 @@ func (b *benchMeasure) Run(ctx context.Context, log *slog.Logger) (err error) {
 	}
 	if err := b.tell(report); err != nil {
 		return err
+	}
+	if interrupted {
+		return context.Canceled
 	}
 	if failed != nil {
 		return errors.New("bench: some of it could not be measured, and says so above")

@@ -2,8 +2,11 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"math"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -31,6 +34,26 @@ func TestBenchRefusesWhatCannotBeMeant(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "sk-secret") {
 			t.Errorf("%+v: error %v, want %q", b, err, says)
 		}
+	}
+}
+
+// Minutes of measuring are not lost with the last of them.
+func TestAnInterruptedBenchTellsWhatItHas(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { interrupt() }))
+	defer server.Close()
+	out := filepath.Join(t.TempDir(), "report.json")
+	b := benchMeasure{Target: server.URL + "/v1", Model: "m", BaseURL: server.URL + "/v1", Out: out}
+	if err := b.Run(ctx, slog.New(slog.DiscardHandler)); err != context.Canceled {
+		t.Errorf("error %v, want %v alone, which gives 130", err, context.Canceled)
+	}
+	text, err := os.ReadFile(out)
+	var report bench.Report
+	if err == nil {
+		err = json.Unmarshal(text, &report)
+	}
+	if err != nil || len(report.Notes) != 1 || !strings.Contains(report.Notes[0], "interrupted") {
+		t.Errorf("report %s, error %v", text, err)
 	}
 }
 
