@@ -28,7 +28,21 @@ func registry(env *onnx.Environment, w *wiring) *prometheus.Registry {
 		info.WithLabelValues(m.Name(), string(provider)).Set(1)
 	}
 	r.MustRegister(info, counting{w.collectServers}, counting{w.collectCache}, counting{w.collectModels}, counting{w.collectPrompts})
+	if w.rows != nil && w.rows.tiers.Stats().Redis != nil {
+		r.MustRegister(w.rows.waits)
+	}
+	if w.prompts != nil && w.prompts.tiers.Stats().Redis != nil {
+		r.MustRegister(w.prompts.waits)
+	}
 	return r
+}
+
+// redisWaits counts how long requests wait for the Redis of a cache.
+func redisWaits(cache string) prometheus.Histogram {
+	return prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "graft_redis_wait_seconds", Help: "How long a request waited for Redis, each time that it was asked: for a row of a base server, or for what a model has of a prompt.",
+		ConstLabels: prometheus.Labels{"cache": cache}, Buckets: []float64{.0002, .0005, .001, .002, .005, .0075, .01, .015, .025, .1},
+	})
 }
 
 // counting asks somebody who counts already, at each scrape.
@@ -132,5 +146,6 @@ func (w *wiring) collectCache(tell tell) {
 		}
 		tell(gauge, "graft_cache_queue_bytes", "What waits to be written to Redis.", float64(r.QueuedBytes))
 		tell(gauge, "graft_cache_servers_away", "Redis servers that are left alone since they do not answer.", float64(len(r.Away)))
+		tell(gauge, "graft_cache_servers_full", "Redis servers that refuse rows for lack of room.", float64(len(r.Full)))
 	}
 }

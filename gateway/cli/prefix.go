@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -17,6 +18,7 @@ import (
 type promptCache struct {
 	tiers *store.Blocks
 	cache *prefix.Cache
+	waits prometheus.Histogram
 	ready []<-chan struct{} // one a model, closed when its prompts are kept
 }
 
@@ -32,14 +34,15 @@ func newPromptCache(c Config, log *slog.Logger) (*promptCache, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cache: %w", err)
 	}
-	o := prefix.Options{Secret: options.Secret, Log: log}
+	waits := redisWaits("prompts")
+	o := prefix.Options{Secret: options.Secret, Log: log, Waited: func(d time.Duration) { waits.Observe(d.Seconds()) }}
 	if memory := tiers.Memory(); memory != nil {
 		o.Memory = memory
 	}
 	if redis := tiers.Redis(); redis != nil {
 		o.Shared = redis
 	}
-	return &promptCache{tiers: tiers, cache: prefix.New(o)}, nil
+	return &promptCache{tiers: tiers, cache: prefix.New(o), waits: waits}, nil
 }
 
 // keep has a model's prompts kept.
@@ -91,6 +94,8 @@ func (w *wiring) collectPrompts(tell tell) {
 		for outcome, n := range map[string]uint64{"written": r.Writes, "failed": r.WriteFailures, "dropped": r.Dropped} {
 			tell(count, "graft_prefix_redis_writes_total", "Blocks of prompts for Redis, by outcome.", float64(n), "outcome", outcome)
 		}
+		tell(gauge, "graft_prefix_redis_servers_away", "Redis servers that prompts are not asked of, since they do not answer in time.", float64(len(r.Away)))
+		tell(gauge, "graft_prefix_redis_servers_full", "Redis servers that refuse prompts for lack of room.", float64(len(r.Full)))
 		tell(gauge, "graft_prefix_redis_queue_bytes", "Blocks of prompts that wait to be written to Redis.", float64(r.QueuedBytes))
 	}
 }

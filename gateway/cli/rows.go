@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/graft-gateway/graft/gateway/store"
 	"github.com/graft-gateway/graft/proxy/rowcache"
@@ -13,6 +16,7 @@ import (
 type rowCache struct {
 	tiers *store.Cache
 	cache *rowcache.Cache
+	waits prometheus.Histogram
 }
 
 // newRowCache opens the cache, nil where it is turned off or no base needs it.
@@ -21,13 +25,14 @@ func newRowCache(c Config, log *slog.Logger) (*rowCache, error) {
 		return nil, nil
 	}
 	options := c.Cache.options()
-	options.Log = log
+	waits := redisWaits("rows")
+	options.Log, options.Waited = log, func(d time.Duration) { waits.Observe(d.Seconds()) }
 	options.Memory -= c.Cache.promptMemory(true)
 	tiers, err := store.Open(options)
 	if err != nil {
 		return nil, fmt.Errorf("cache: %w", err)
 	}
-	return &rowCache{tiers, rowcache.New(tiers, options.Secret)}, nil
+	return &rowCache{tiers, rowcache.New(tiers, options.Secret), waits}, nil
 }
 
 // check asks Redis whether it takes rows.

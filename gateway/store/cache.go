@@ -22,6 +22,9 @@ type Options struct {
 	Secret []byte
 	// Log gets what an operator should know; nil keeps silent.
 	Log *slog.Logger
+	// Waited is told how long a [Cache.Get] waited for Redis, each time that it was
+	// asked; nil is not told.
+	Waited func(time.Duration)
 }
 
 // RedisOptions say where Redis is.
@@ -88,7 +91,7 @@ func Open(o Options) (*Cache, error) {
 	c := &Cache{}
 	var err error
 	if o.Redis != nil {
-		if c.remote, err = newRemote(*o.Redis, o.Secret, log); err != nil {
+		if c.remote, err = newRemote(*o.Redis, o.Secret, log, o.Waited); err != nil {
 			return nil, err
 		}
 	}

@@ -41,6 +41,7 @@ type remote struct {
 	prefix   string
 	deadline time.Duration
 	log      *slog.Logger
+	waited   func(time.Duration)
 	queue    *queue
 
 	known    atomic.Bool // the client knows where to send: always, but for clusters
@@ -55,7 +56,7 @@ type remote struct {
 	said                                    atomic.Int64 // when an error reply was logged, Unix seconds
 }
 
-func newRemote(o RedisOptions, secret []byte, log *slog.Logger) (*remote, error) {
+func newRemote(o RedisOptions, secret []byte, log *slog.Logger, waited func(time.Duration)) (*remote, error) {
 	if len(secret) < MinSecret {
 		return nil, fmt.Errorf("redis: values need a secret of at least %d bytes, the same for all replicas, and this one has %d: set the environment variable that the configuration names as the cache's secret", MinSecret, len(secret))
 	}
@@ -70,7 +71,10 @@ func newRemote(o RedisOptions, secret []byte, log *slog.Logger) (*remote, error)
 		options.Password = o.Password
 	}
 	options.Dialer = o.Dial
-	r := &remote{sealer: newSealer(secret), prefix: o.Prefix, deadline: o.Deadline, log: log}
+	r := &remote{sealer: newSealer(secret), prefix: o.Prefix, deadline: o.Deadline, log: log, waited: waited}
+	if r.waited == nil {
+		r.waited = func(time.Duration) {}
+	}
 	if r.prefix == "" {
 		r.prefix = "graft:"
 	}
@@ -100,7 +104,9 @@ func (r *remote) get(ctx context.Context, key Key, dst []byte) ([]byte, bool) {
 		r.skipped.Add(1)
 		return dst, false
 	}
-	r.reading.Add(int64(time.Since(began)))
+	took := time.Since(began)
+	r.reading.Add(int64(took))
+	r.waited(took)
 	switch {
 	case errors.Is(err, redis.Nil):
 		r.misses.Add(1)

@@ -40,6 +40,9 @@ type Options struct {
 	Secret []byte
 	// Log gets what an operator should know; nil keeps silent.
 	Log *slog.Logger
+	// Waited is told how long a text waited for the shared tier, each time that it was
+	// asked; nil is not told.
+	Waited func(time.Duration)
 }
 
 // Cache keeps prompts' keys and values for several models. It is safe for concurrent
@@ -54,6 +57,9 @@ func New(o Options) *Cache {
 	chain.Start(o.Secret)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Waited == nil {
+		o.Waited = func(time.Duration) {}
 	}
 	c := &Cache{options: o, turn: make(chan struct{}, 1)}
 	c.turn <- struct{}{}

@@ -84,6 +84,9 @@ func (c *costs) asked(elapsed time.Duration) {
 func (c *costs) loaded(elapsed time.Duration, tokens int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if tokens == 0 {
+		return
+	}
 	if c.wait /= 2; c.wait < firstWait {
 		c.wait = 0
 	}

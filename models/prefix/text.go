@@ -156,6 +156,8 @@ func (m *Model) fetch(ctx context.Context, p pieces, missing []int, bodies [][]b
 		m.Try()
 		return nil
 	}
+	asking := time.Now()
+	defer func() { m.cache.options.Waited(time.Since(asking)) }()
 	for len(missing) > 0 {
 		some := make([][32]byte, min(len(missing), mostAsked))
 		sizes := make([]int, len(some))
