@@ -71,8 +71,8 @@ type steered struct {
 	text      Text
 	agreement agreement
 	first     bool
-	call      *call   // of the base, nil when none is under way
-	expected  float64 // tokens a second of the best path when the round began
+	own       bool  // the round goes along the base's own tokens
+	call      *call // of the base, nil when none is under way
 }
 
 // Next implements [Drafting].
@@ -81,10 +81,11 @@ func (s *steered) Next(limit int) Draft {
 	a.meter.mu.Lock()
 	defer a.meter.mu.Unlock()
 	a.rounds++
+	s.own = false
 	if limit < 1 {
 		return Draft{}
 	}
-	if a.only == Own {
+	if s.own = a.only == Own; s.own {
 		return Draft{By: Own, Length: ownRun}
 	}
 	right := s.agreement.share(a.agreement)
@@ -92,8 +93,7 @@ func (s *steered) Next(limit int) Draft {
 	if s.text.Pairs {
 		best = a.best(right, limit)
 	}
-	s.expected = a.rate(lengths[best], right)
-	if a.only == Nobody && s.alongOwn() {
+	if s.own = a.only == Nobody && s.alongOwn(); s.own {
 		return Draft{By: Own, Length: ownRun}
 	}
 	if s.first && !a.worthReading(s.text, lengths[best], right) {
@@ -125,7 +125,7 @@ func (s *steered) alongOwn() bool {
 	if m.cost.seen < few {
 		return false
 	}
-	return s.turn().next(int(math.Round(m.load.usual())), s.expected, m.cost.predict(features{n: 1}))
+	return s.turn().next(int(math.Round(m.load.usual())), m.cost.predict(features{n: 1}))
 }
 
 // turn is whose the text is.
@@ -210,7 +210,7 @@ func (a *Auto) explore(best int) int {
 func (s *steered) Sent(path int) {
 	s.auto.meter.mu.Lock()
 	defer s.auto.meter.mu.Unlock()
-	c := s.auto.meter.load.enter(path, s.auto.meter.now())
+	c := s.auto.meter.load.enter(path, s.own, s.auto.meter.now())
 	s.call = &c
 }
 
@@ -223,8 +223,8 @@ func (s *steered) Learn(r Round) {
 	if r.Failed {
 		return
 	}
-	if r.By == Own && !s.first { // the first has the prompt to read
-		s.turn().learn(r, s.expected, under)
+	if !s.first { // the first has the prompt to read
+		s.turn().learn(r, under)
 	}
 	if r.By != Own {
 		s.agreement.add(r.Agreed, r.Walked)

@@ -74,10 +74,11 @@ type features struct {
 	n      float64 // calls under way
 	paths  float64 // of them, those with a path
 	tokens float64 // of all paths together
+	own    float64 // calls along the base's own tokens
 }
 
 func (f features) plus(g features, times float64) features {
-	return features{f.n + g.n*times, f.paths + g.paths*times, f.tokens + g.tokens*times}
+	return features{f.n + g.n*times, f.paths + g.paths*times, f.tokens + g.tokens*times, f.own + g.own*times}
 }
 
 // load is what is under way. Calls come and go while others last, so a call's share of
@@ -104,6 +105,7 @@ func (l *load) usual() float64 {
 // call is one call under way.
 type call struct {
 	path  int
+	own   bool
 	began time.Time
 	area  features // when it began
 }
@@ -120,13 +122,16 @@ func (p call) features() features {
 	if p.path > 0 {
 		f.paths, f.tokens = 1, float64(p.path)
 	}
+	if p.own {
+		f.own = 1
+	}
 	return f
 }
 
 // enter begins a call.
-func (l *load) enter(path int, now time.Time) call {
+func (l *load) enter(path int, own bool, now time.Time) call {
 	l.pass(now)
-	c := call{path, now, l.area}
+	c := call{path, own, now, l.area}
 	l.now = l.now.plus(c.features(), 1)
 	return c
 }

@@ -18,21 +18,31 @@ type turn struct {
 	due   int  // the round of the next trial
 	pause int  // rounds of each text until the one behind that
 
-	// Of rounds of Own, older ones fading; expected of paths in the same time.
-	tokens, expected float64
+	along, paths yield
+}
+
+// yield is what rounds brought and took, older ones fading.
+type yield struct{ tokens, seconds float64 }
+
+func (y yield) rate() float64 {
+	if y.seconds == 0 {
+		return 0
+	}
+	return y.tokens / y.seconds
 }
 
 const (
 	// Rounds of each text: before the first trial, in one, and behind it, twice as many each
-	// time that nothing changes.
+	// time that paths stay the better way.
 	firstTrial, trialRounds, firstPause, lastPause = 6, 3, 24, 2048
-	// hopeless is how many tokens a path promises in the time of a call that is alone
-	// where Own is not tried: it has one at most, but calls of texts that always come
-	// together tell little of one that is alone.
-	hopeless = 2
-	// lasting is how much less a round of Own counts for each of a text's that came behind it.
+	// runs is how many rounds along paths fit into one along the base's own tokens.
+	runs = 4
+	// apart is among how many texts twice as much is taken for what a call takes that is
+	// alone: of calls that always come together little is known of that.
+	apart = 32
+	// lasting is how much less a round counts for each of a text's that came behind it.
 	lasting = 1.0 / 8
-	// among is the share of calls with a path up to which streams count as among themselves.
+	// among is the share of calls of the other kind up to which a round says something.
 	among = 0.1
 )
 
@@ -52,41 +62,65 @@ func (t *turns) of(texts float64) *turn {
 	return &t[min(int(math.Round(math.Log2(texts))), len(t)-1)]
 }
 
-// next says whether the next round goes along the base's own tokens. Expected is what a
-// path promises in tokens a second, and single the seconds of a call that is alone.
-func (t *turn) next(texts int, expected, single float64) bool {
+// next says whether the next round goes along the base's own tokens. Single is the
+// seconds of a call that is alone: in that time Own has a token at most.
+func (t *turn) next(texts int, single float64) bool {
 	t.round++
-	if expected*single > hopeless {
+	if t.paths.rate()*single > 1+float64(texts)/apart {
 		t.own, t.trial = false, 0
 		return false
 	}
 	if t.trial == 0 && t.round >= t.due {
 		t.trial = trialRounds * texts
+		if t.own {
+			t.trial *= runs // until the last has come to the end of its run
+			t.pause = firstPause
+		}
 		t.due = t.round + t.trial + t.pause*texts
 		t.pause = min(2*t.pause, lastPause)
+		*t.other() = yield{} // what it was before is why it is not taken
 	}
 	if t.trial == 0 {
 		return t.own
 	}
 	tried := !t.own
 	if t.trial--; t.trial == 0 {
-		if better := t.tokens > worth*t.expected; better != t.own {
-			t.own, t.pause = better, firstPause
-		}
+		t.decide()
 	}
 	return tried
 }
 
-// learn is told of a round of Own, of what a path had promised, and of what was under way
-// with it: a round among paths says nothing.
-func (t *turn) learn(r Round, expected float64, under features) {
-	if under.paths > among*under.n {
+// other is what the way brought that is not taken.
+func (t *turn) other() *yield {
+	if t.own {
+		return &t.paths
+	}
+	return &t.along
+}
+
+// decide compares the two behind a trial.
+func (t *turn) decide() {
+	if t.other().seconds == 0 {
+		return // there were others all the time
+	}
+	if better := t.along.rate() > worth*t.paths.rate(); better != t.own {
+		t.own, t.pause = better, firstPause
+	}
+}
+
+// learn is told of a round, and of what was under way with it.
+func (t *turn) learn(r Round, under features) {
+	y, others := &t.paths, under.own
+	if r.By == Own {
+		y, others = &t.along, under.n-under.own
+	}
+	if others > among*under.n {
 		return
 	}
 	fade := 1 - lasting/max(under.n, 1)
-	t.tokens = t.tokens*fade + float64(r.Tokens)
-	t.expected = t.expected*fade + expected*r.Whole.Seconds()
-	if t.trial == 0 && t.tokens < t.expected {
+	y.tokens = y.tokens*fade + float64(r.Tokens)
+	y.seconds = y.seconds*fade + r.Whole.Seconds()
+	if t.own && t.trial == 0 && t.along.rate() < t.paths.rate() {
 		t.own = false
 	}
 }
