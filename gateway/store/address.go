@@ -108,7 +108,7 @@ func patient(o *redis.UniversalOptions) {
 	o.DialTimeout = 100 * time.Millisecond
 	o.ReadTimeout = writeTime
 	o.WriteTimeout = writeTime
-	o.PoolTimeout = 5 * time.Millisecond
+	o.PoolTimeout = defaultDeadline
 	o.ContextTimeoutEnabled = true
 	o.PipelinePoolSize = -1
 	o.DisableIdentity = true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,19 +12,26 @@ import (
 )
 
 const (
-	// slowShare of a read's deadline is more than an answer may take: what comes later
-	// is used, and its time is lost.
-	slowShare = 0.4
-	// A value that came soon pays back hitShare of a deadline, and an answer without one
-	// missShare: a server may lose requests about as much as it saves them.
-	hitShare, missShare = 0.1, 0.01
+	// slowShare of a read's deadline is more than it may take to learn that there is no
+	// value: that time is lost.
+	slowShare = 0.8
+	// A value that came pays back hitShare of a deadline, and a quick answer without one
+	// missShare: a server may lose requests about as much as it saves them, and a busy
+	// machine makes the best of servers late now and then.
+	hitShare, missShare = 0.2, 0.05
 	// An open breaker lets a writer look again after firstWait, then after twice as
 	// long each time, up to longestWait. One that opens again within steadyTime goes on
 	// where it was: looking does not show what is wrong.
 	firstWait   = 100 * time.Millisecond
 	longestWait = 5 * time.Second
-	steadyTime  = 2 * longestWait
+	steadyTime  = 2 * time.Second
+	// A look asks for mostLooks of the values that were lost, and for each up to looks
+	// times: the quickest answer is what a read costs, the others were held up.
+	mostLooks, looks = 4, 3
 )
+
+// quiet is how long nothing more is logged about what was logged already.
+const quiet = time.Minute
 
 // errOpen is what a command gets that an open breaker did not let through.
 var errOpen = errors.New("redis is away: its circuit breaker is open")
@@ -60,17 +68,19 @@ type breaker struct {
 	lost    time.Duration // to reads, less what they were saved
 	doubted bool          // the last read was lost
 	asking  bool          // a read is under way while the server is doubted
-	what    string        // the key that was not read, "" where it was no value
+	what    []string      // keys that were not read in time while something was lost, some of them
 	open    bool
 	probing bool
 	wait    time.Duration
 	retry   time.Time // when a write may look again
 	closed  time.Time // when it last closed
+	said    time.Time // when it was last logged that it opened
+	silent  bool      // it was not logged this time
 	full    time.Duration
 	room    time.Time // when a write may find out whether there is room; zero where there is
 }
 
-// slow is more than a look may take, and a read without loss.
+// slow is more than a look may take, and an answer without a value.
 func (b *breaker) slow() time.Duration { return time.Duration(slowShare * float64(b.deadline)) }
 
 // admit says whether a read may go, and whether it is the one that finds out.
@@ -104,9 +114,11 @@ func (b *breaker) read(r reading) {
 	if r.left {
 		return
 	}
-	if r.fault == nil && r.took <= b.slow() {
+	if r.fault == nil && (r.hits > 0 || r.took <= b.slow()) {
 		share := max(missShare, hitShare*float64(r.hits))
-		b.lost = max(b.lost-time.Duration(share*float64(b.deadline)), 0)
+		if b.lost -= time.Duration(share * float64(b.deadline)); b.lost <= 0 {
+			b.lost, b.what = 0, b.what[:0]
+		}
 		b.doubted = false
 		return
 	}
@@ -116,7 +128,10 @@ func (b *breaker) read(r reading) {
 	} else {
 		r.fault = errLate
 	}
-	b.doubted, b.what = true, r.what
+	b.doubted = true
+	if r.what != "" && len(b.what) < mostLooks && !slices.Contains(b.what, r.what) {
+		b.what = append(b.what, r.what)
+	}
 	b.lose(lost, r.fault)
 }
 
@@ -160,7 +175,10 @@ func (b *breaker) lose(lost time.Duration, err error) {
 	}
 	b.open, b.wait = true, longer(b.wait)
 	b.retry = time.Now().Add(b.wait)
-	b.log.Warn("redis does not answer in time: the cache goes on without it", "server", b.server, "error", err)
+	if b.silent = time.Since(b.said) < quiet; !b.silent {
+		b.said = time.Now()
+		b.log.Warn("redis does not answer in time: the cache goes on without it", "server", b.server, "error", err)
+	}
 }
 
 // longer is the wait behind one that did not help.
@@ -176,29 +194,47 @@ func (b *breaker) recovered(ctx context.Context, next redis.ProcessHook) bool {
 		return !b.open
 	}
 	b.probing = true
-	what := b.what
+	what := slices.Clone(b.what)
 	b.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, b.deadline)
-	defer cancel()
-	began := time.Now()
-	// A connection that has to be opened takes no part in what a read costs.
-	err := next(ctx, redis.NewStatusCmd(ctx, "ping"))
-	if answered(err) && what != "" {
-		began = time.Now()
-		err = next(ctx, redis.NewStringCmd(ctx, "get", what))
-	}
-	quick := answered(err) && time.Since(began) <= b.slow()
+	quick := b.look(ctx, next, what)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.probing = false
 	if quick {
-		b.open, b.doubted, b.lost, b.closed = false, false, 0, time.Now()
-		b.log.Info("redis answers again", "server", b.server)
+		b.open, b.doubted, b.lost, b.what, b.closed = false, false, 0, b.what[:0], time.Now()
+		if !b.silent {
+			b.log.Info("redis answers again", "server", b.server)
+		}
 		return true
 	}
 	b.wait = longer(b.wait)
 	b.retry = time.Now().Add(b.wait)
 	return false
+}
+
+// look says whether what was lost would come soon enough now. A connection that has to
+// be opened takes no part in what a read costs.
+func (b *breaker) look(ctx context.Context, next redis.ProcessHook, what []string) bool {
+	ask := func(command redis.Cmder) bool {
+		ctx, cancel := context.WithTimeout(ctx, b.deadline)
+		defer cancel()
+		for range looks {
+			began := time.Now()
+			if answered(next(ctx, command)) && time.Since(began) <= b.slow() {
+				return true
+			}
+		}
+		return false
+	}
+	if !ask(redis.NewStatusCmd(ctx, "ping")) {
+		return false
+	}
+	for _, name := range what {
+		if !ask(redis.NewStringCmd(ctx, "get", name)) {
+			return false
+		}
+	}
+	return true
 }
 
 // breakers are the breakers of all servers, by address.

@@ -37,7 +37,7 @@ type RedisOptions struct {
 	Password string
 	// Prefix starts every key's name; empty is "graft:".
 	Prefix string
-	// Deadline is what a read may take; 0 is 5 ms.
+	// Deadline is what a read may take; 0 is 4 ms.
 	Deadline time.Duration
 	// Dial opens connections; nil opens those that the URL asks for.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)

@@ -16,15 +16,14 @@
 //	| Redis is     | a Get costs                                                      |
 //	|--------------|------------------------------------------------------------------|
 //	| well         | one round trip                                                   |
-//	| slow or hung | the deadline (5 ms), twice; then nothing, the breaker being open |
+//	| slow or hung | the deadline (4 ms), twice; then nothing, the breaker being open |
 //	| away         | a refused connection, twice; then nothing                        |
 //	| full         | a round trip; one write in each wait finds out if there is room  |
 //	| poisoned     | a round trip; the seal fails, which is a miss and is counted     |
 //
-// Slow is what takes more than two fifths of the deadline, if only with some values:
-// time that was lost is paid back by values that came soon, and by nothing else. No
-// request looks whether Redis is well again: the writers do, off every request's path,
-// and what they repeat is the read that was lost.
+// What is late with some values alone is slow, too: time that was lost is paid back by
+// values that came, and by little else. No request looks whether Redis is well again: the
+// writers do, off every request's path, and what they repeat are reads that were lost.
 //
 // In a cluster each node has a breaker of its own, so that a lost master takes its
 // share of the keys and no more.

@@ -19,8 +19,8 @@ const (
 	// read takes several times longer for each byte, and blocks the others.
 	MaxRedisValue = 4 << 20
 
-	// defaultDeadline bounds a read.
-	defaultDeadline = 5 * time.Millisecond
+	// defaultDeadline bounds a read: two of them are what a request may lose.
+	defaultDeadline = 4 * time.Millisecond
 	// writeTime bounds a write, which nobody waits for.
 	writeTime = 250 * time.Millisecond
 	// firstBuffer is how much a read expects before anything was read.
@@ -238,7 +238,7 @@ func (r *remote) name(key Key) string {
 // complain logs what failed, at most once a minute.
 func (r *remote) complain(what string, err error) {
 	now := time.Now().Unix()
-	if last := r.said.Load(); now-last >= 60 && r.said.CompareAndSwap(last, now) {
+	if last := r.said.Load(); now-last >= int64(quiet.Seconds()) && r.said.CompareAndSwap(last, now) {
 		r.log.Warn("redis failed: the cache goes on", "op", what, "error", err)
 	}
 }

@@ -22,7 +22,6 @@ var faults = []struct {
 	{"hung", redistest.Fault{Hung: true}, false},
 	{"full", redistest.Fault{Full: true}, true},
 	{"lying", redistest.Fault{Lying: true}, false},
-	{"late by 3 ms", redistest.Fault{Late: 3 * time.Millisecond}, false},
 	{"late by 5 ms", redistest.Fault{Late: 5 * time.Millisecond}, false},
 	{"late by 20 ms", redistest.Fault{Late: 20 * time.Millisecond}, false},
 	{"late by 500 ms", redistest.Fault{Late: 500 * time.Millisecond}, false},

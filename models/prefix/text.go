@@ -2,6 +2,7 @@ package prefix
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -144,6 +145,8 @@ func (m *Model) find(ctx context.Context, p pieces) (bodies [][]byte, shared []i
 	return bodies[:n], asked
 }
 
+var errRound = errors.New("prefix: a round trip takes more than half of what a text can wait")
+
 // fetch fills in the first of the missing pieces from the shared tier, and returns which
 // it asked for.
 func (m *Model) fetch(ctx context.Context, p pieces, missing []int, bodies [][]byte) (asked []int) {
@@ -171,6 +174,12 @@ func (m *Model) fetch(ctx context.Context, p pieces, missing []int, bodies [][]b
 		}
 		round := time.Since(began)
 		m.costs.asked(round)
+		if n == 0 && round > patience/2 {
+			err = errRound // it would have had too little time left for values
+		}
+		if !m.usable(ctx, err) {
+			return asked
+		}
 		if n == 0 || !m.costs.sharedPays(p.sum(missing[:n])) {
 			return asked
 		}
