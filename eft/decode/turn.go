@@ -34,7 +34,10 @@ func (y yield) rate() float64 {
 const (
 	// Rounds of each text: before the first trial, in one, and behind it, twice as many each
 	// time that paths stay the better way.
-	firstTrial, trialRounds, firstPause, lastPause = 6, 3, 24, 2048
+	firstTrial, trialRounds, firstPause, lastPause = 8, 3, 24, 2048
+	// worthTurning is how much better Own must be than paths that may not have found their
+	// best length yet: to come back from it takes longer than to stay.
+	worthTurning = 1.08
 	// runs is how many rounds along paths fit into one along the base's own tokens.
 	runs = 4
 	// apart is among how many texts twice as much is taken for what a call takes that is
@@ -103,7 +106,11 @@ func (t *turn) decide() {
 	if t.other().seconds == 0 {
 		return // there were others all the time
 	}
-	if better := t.along.rate() > worth*t.paths.rate(); better != t.own {
+	least := worthTurning
+	if t.own {
+		least = 1
+	}
+	if better := t.along.rate() > least*t.paths.rate(); better != t.own {
 		t.own, t.pause = better, firstPause
 	}
 }
